@@ -1,0 +1,1 @@
+"""One way to break one kind of thing per file, each with its undo."""

@@ -1,0 +1,1 @@
+"""The frozen nouns: experiment, run, signal. No I/O, no clock, no logging."""

@@ -1,0 +1,1 @@
+"""Public doubles, and the contracts that every part passes."""

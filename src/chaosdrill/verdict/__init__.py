@@ -1,0 +1,1 @@
+"""Five lines from evidence: pure, so that an old record can be judged again."""
