@@ -1,0 +1,141 @@
+"""From a run folder to the evidence that a verdict rests on; reads files, decides nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chaosdrill.clock import from_iso
+from chaosdrill.model.experiment import ChaosdrillBlock
+from chaosdrill.model.run import (
+    Abort,
+    EngineOutcome,
+    Evidence,
+    FaultOutcome,
+    Phase,
+    PlannedFault,
+    ProbeResult,
+)
+from chaosdrill.record import journal, ledger
+from chaosdrill.record.folder import ENGINE, JOURNAL, LEDGER, RunFolder
+
+
+def evidence(folder: RunFolder) -> Evidence:
+    """Return what the folder proves, apart from its samples. Raises RecordUnusable for a broken run.json."""
+    facts = folder.facts()
+    events = journal.read(folder.file(JOURNAL))
+    block = facts.get("block")
+    return Evidence(
+        block=ChaosdrillBlock.model_validate(block) if block else None,
+        phases=_phases(events),
+        planned=tuple(PlannedFault.model_validate(p) for p in facts.get("planned", ())),
+        faults=tuple(_outcome(entry) for entry in ledger.entries(folder.file(LEDGER))),
+        engine=_engine(folder, events),
+        abort=_abort(events),
+    )
+
+
+def _phases(events: list[journal.Event]) -> tuple[Phase, ...]:
+    starts = [e for e in events if e["event"] == "phase.started"]
+    phases = []
+    for this, after in zip(starts, [*starts[1:], None], strict=True):
+        if this["phase"] == "ended":
+            continue
+        end = from_iso(after["t"]) if after else None
+        phases.append(Phase(name=this["phase"], start=from_iso(this["t"]), end=end))
+    return tuple(phases)
+
+
+def _outcome(entry: ledger.Entry) -> FaultOutcome:
+    never_undone = () if entry.ended is not None else ("not known to be undone",)
+    return FaultOutcome(
+        id=entry.id,
+        activity=entry.activity,
+        kind=entry.kind,
+        target=entry.target,
+        hit=entry.hit,
+        duration=entry.duration,
+        started=entry.started,
+        ended=entry.ended,
+        residue=entry.residue or never_undone,
+        error=entry.error,
+    )
+
+
+def _abort(events: list[journal.Event]) -> Abort | None:
+    asked = next((e for e in events if e["event"] == "abort.requested"), None)
+    if asked is None:
+        return None
+    undone = next((e for e in events if e["event"] == "unwind.ended"), None)
+    return Abort(
+        by=asked["by"],
+        rule=asked["rule"],
+        requested=from_iso(asked["t"]),
+        undone=from_iso(undone["t"]) if undone else None,
+    )
+
+
+def _engine(folder: RunFolder, events: list[journal.Event]) -> EngineOutcome:
+    ended = next((e for e in events if e["event"] == "engine.ended"), {})
+    error = str(ended.get("error", ""))
+    try:
+        said = json.loads(folder.file(ENGINE).read_text("utf-8"))
+    except FileNotFoundError:
+        return EngineOutcome(error=error or "the engine left no journal")
+    except ValueError:
+        return EngineOutcome(error=error or "the engine's journal is broken")
+    runs = [*(said.get("run") or ()), *(said.get("rollbacks") or ())]
+    return EngineOutcome(
+        status=said.get("status"),
+        deviated=bool(said.get("deviated")),
+        probes=tuple(_probes(said.get("steady_states") or {})),
+        activities=tuple(_activity(run) for run in runs),
+        failed_activities=tuple(
+            _activity(run)["name"] for run in runs if run.get("status") not in ("succeeded", None)
+        ),
+        error=error,
+    )
+
+
+def _activity(run: dict[str, Any]) -> dict[str, Any]:
+    activity = run.get("activity") or {}
+    return {
+        "name": activity.get("name") or activity.get("ref") or "(unnamed)",
+        "type": activity.get("type", ""),
+        "status": run.get("status"),
+        "start": run.get("start"),
+        "end": run.get("end"),
+    }
+
+
+def _probes(states: dict[str, Any]) -> list[ProbeResult]:
+    found = []
+    moments = [("before", [states.get("before")]), ("during", states.get("during") or [])]
+    for moment, rounds in [*moments, ("after", [states.get("after")])]:
+        for state in rounds:
+            for run in (state or {}).get("probes", ()):
+                activity = run.get("activity") or {}
+                found.append(
+                    ProbeResult.model_validate(
+                        {
+                            "name": activity.get("name", "(unnamed)"),
+                            "moment": moment,
+                            "met": bool(run.get("tolerance_met")) and run.get("status") == "succeeded",
+                            "output": _brief(run.get("output")),
+                            "tolerance": _brief(activity.get("tolerance")),
+                            "error": _cause(run),
+                        }
+                    )
+                )
+    return found
+
+
+def _cause(run: dict[str, Any]) -> str:
+    """Return the last line of the exception that Chaos Toolkit journals as a list of lines."""
+    lines = [line for line in run.get("exception") or () if str(line).strip()]
+    return str(lines[-1]).strip() if lines else ""
+
+
+def _brief(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 200 else text[:199] + "…"
