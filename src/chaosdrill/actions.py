@@ -1,0 +1,182 @@
+"""The fault actions that experiment files name; each blocks until its fault has ended and been undone.
+
+Inside a run of chaosdrill the fault must be among the cleared ones, its targets are the pinned ones, and the
+ledger knows of it before it happens. Under plain `chaos run` the same actions act on the sandbox only: there
+nobody has cleared anything.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import Any
+
+from chaoslib.exceptions import InterruptExecution
+
+from chaosdrill import faults, targets
+from chaosdrill.clock import SystemClock
+from chaosdrill.errors import ChaosdrillError
+from chaosdrill.plan.resolve import fault_spec
+from chaosdrill.plan.scope import choose
+from chaosdrill.ports import Fault, Scope, UndoRecord
+from chaosdrill.record import context
+from chaosdrill.record.context import RunContext
+from chaosdrill.record.ledger import Entry
+
+__all__ = ["cpu_stress", "instance_failure", "network_cut", "network_latency", "network_loss"]
+
+Outcome = dict[str, Any]
+
+
+def instance_failure(
+    target: str, duration: str, count: int | str | None = None, share: str | None = None
+) -> Outcome:
+    """Kill instances of the service `target` and hold them down for `duration` ('30 s').
+
+    How many: `count` (1 by default) or `share` ('34 %'). Returns what was hit. Raises InterruptExecution when
+    the fault was not cleared or could not be injected or undone.
+    """
+    return _inject("instance_failure", target=target, duration=duration, count=count, share=share)
+
+
+def network_latency(
+    duration: str, delay: str, jitter: str | None = None, target: str = "database"
+) -> Outcome:
+    """Delay the traffic towards `target` by `delay` ('100 ms'), give or take `jitter`, for `duration`.
+
+    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    """
+    return _inject("network_latency", target=target, duration=duration, delay=delay, jitter=jitter)
+
+
+def network_loss(duration: str, loss: str, target: str = "database") -> Outcome:
+    """Lose the share `loss` ('10 %') of the traffic towards `target` for `duration`.
+
+    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    """
+    return _inject("network_loss", target=target, duration=duration, loss=loss)
+
+
+def network_cut(duration: str, target: str = "database") -> Outcome:
+    """Cut every connection towards `target` and refuse new ones for `duration`.
+
+    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    """
+    return _inject("network_cut", target=target, duration=duration)
+
+
+def cpu_stress(
+    target: str,
+    duration: str,
+    workers: int | str | None = None,
+    load: str | None = None,
+    count: int | str | None = None,
+    share: str | None = None,
+) -> Outcome:
+    """Burn CPU in instances of `target`: `workers` times `load` ('80 %') of a core each, for `duration`.
+
+    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    """
+    return _inject(
+        "cpu_stress", target=target, duration=duration, workers=workers, load=load, count=count, share=share
+    )
+
+
+def _inject(kind: str, **arguments: Any) -> Outcome:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    run = context.current()
+    try:
+        if run is None:
+            return _inject_alone(kind, given)
+        with run.injecting():
+            return _inject_cleared(run, kind, given)
+    except ChaosdrillError as error:
+        # Anything weaker than InterruptExecution would be journalled as a failed activity, and Chaos Toolkit
+        # would go on to the next fault.
+        raise InterruptExecution(f"{kind}: {error}") from error
+    except Exception as bug:
+        # A mistake of ours must stop the run too: Chaos Toolkit would note it and play the next action.
+        raise InterruptExecution(f"{kind}: {type(bug).__name__}: {bug}") from bug
+
+
+def _inject_alone(kind: str, arguments: dict[str, Any]) -> Outcome:
+    spec = fault_spec(kind, arguments)
+    system = targets.open("sandbox")
+    system.check()
+    scope = choose(spec, system.candidates(spec))
+    fault = faults.open(kind, "sandbox")
+    record = fault.prepare(spec, scope)
+    try:
+        fault.start(record)
+        threading.Event().wait(spec.duration)
+    finally:
+        fault.stop(record)
+    left = fault.residue(record)
+    if left:
+        raise InterruptExecution(f"{kind}: still on: {'; '.join(left)}")
+    return {"hit": list(scope.chosen), "seconds": spec.duration, "residue": left}
+
+
+def _inject_cleared(run: RunContext, kind: str, arguments: dict[str, Any]) -> Outcome:
+    if run.stopping.is_set():
+        raise InterruptExecution(f"not injecting {kind}: the run is being stopped")
+    cleared = run.take_cleared(kind, arguments)
+    if cleared is None:
+        raise InterruptExecution(f"not injecting {kind}: it is not among the faults that were cleared")
+    spec = fault_spec(kind, arguments)
+    scope = Scope(tuple(cleared["chosen"]), int(cleared["candidates"]))
+    fault = faults.open(kind, cleared["system"])
+    fault_id = f"{run.next_fault_id()}-{uuid.uuid4().hex[:6]}"
+    record = {**fault.prepare(spec, scope), "fault": fault_id}
+    entry = Entry(
+        id=fault_id,
+        kind=kind,
+        system=cleared["system"],
+        target=spec.target,
+        activity=cleared["activity"],
+        hit=scope.chosen,
+        duration=spec.duration,
+        record=record,
+    )
+    run.ledger.intend(entry)
+    _tell(run, "fault.intended", entry)
+    return _play(run, fault, record, entry)
+
+
+def _play(run: RunContext, fault: Fault, record: UndoRecord, entry: Entry) -> Outcome:
+    error = ""
+    began = SystemClock()
+    started = began.mono()
+    try:
+        fault.start(record)
+        run.ledger.active(entry.id)
+        _tell(run, "fault.active", entry)
+        run.stopping.wait(max(0.0, entry.duration - (began.mono() - started)))
+    except ChaosdrillError as failure:
+        error = str(failure)
+        _tell(run, "fault.failed", entry, error=error)
+        raise
+    finally:
+        how = "abort" if run.stopping.is_set() else "time limit"
+        left = undo(fault, record)
+        run.ledger.undone(entry.id, residue=left, how=how, error=error)
+        _tell(run, "fault.undone", entry, residue=left, how=how, error=error)
+    if left:
+        raise InterruptExecution(f"{entry.kind}: still on: {'; '.join(left)}")
+    if run.stopping.is_set():
+        raise InterruptExecution(f"{entry.kind}: ended early, the run is being stopped")
+    return {"hit": list(entry.hit), "seconds": round(began.mono() - started, 3), "residue": left}
+
+
+def undo(fault: Fault, record: UndoRecord) -> list[str]:
+    """Stop a fault and return what is still on; an undo that fails is residue, not an exception."""
+    try:
+        fault.stop(record)
+        return fault.residue(record)
+    except ChaosdrillError as failure:
+        return [f"the undo failed: {failure}"]
+
+
+def _tell(run: RunContext, event: str, entry: Entry, **facts: Any) -> None:
+    base = {"id": entry.id, "kind": entry.kind, "target": entry.target, "activity": entry.activity}
+    run.emit({"event": event, **base, "hit": list(entry.hit), "duration": entry.duration, **facts})

@@ -1,0 +1,56 @@
+"""How an experiment looks once Chaos Toolkit has resolved its variables, before anything of it is played.
+
+The configuration is resolved by Chaos Toolkit's own functions, so that what is cleared is what will be
+played. Values that are probes themselves are left out: asking them is already playing.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from chaoslib import substitute
+from chaoslib.caching import lookup_activity
+from chaoslib.configuration import load_configuration
+from chaoslib.secret import load_secrets
+
+ACTIONS = "chaosdrill.actions"
+
+
+def resolve(experiment: dict[str, Any], variables: tuple[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return configuration and secrets as the run will see them, without values of `type: probe`.
+
+    Raises chaoslib's ChaosException for a variable that has no value.
+    """
+    # load_configuration removes what it has used from the variables; the run needs them again.
+    config_vars, secret_vars = copy.deepcopy(variables)
+    configuration = load_configuration(experiment.get("configuration") or {}, config_vars)
+    known = {k: v for k, v in configuration.items() if not (isinstance(v, dict) and v.get("type") == "probe")}
+    secrets = load_secrets(experiment.get("secrets") or {}, known, secret_vars)
+    return known, secrets
+
+
+def fault_actions(
+    experiment: dict[str, Any], configuration: dict[str, Any], secrets: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return our fault actions in the order of the file, each with its substituted arguments.
+
+    Shape: {activity, section, kind, arguments}; `ref` is followed.
+    """
+    found = []
+    for section in ("method", "rollbacks"):
+        for declared in experiment.get(section) or ():
+            activity = lookup_activity(declared["ref"]) if "ref" in declared else declared
+            provider = (activity or {}).get("provider") or {}
+            if provider.get("type") != "python" or provider.get("module") != ACTIONS:
+                continue
+            arguments = copy.deepcopy(provider.get("arguments") or {})
+            found.append(
+                {
+                    "activity": activity.get("name", ""),
+                    "section": section,
+                    "kind": provider.get("func", ""),
+                    "arguments": substitute(arguments, configuration, secrets) or {},
+                }
+            )
+    return found
