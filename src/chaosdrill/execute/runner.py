@@ -1,0 +1,313 @@
+"""The run itself: baseline, the engine's play, recovery; and whatever happens, the unwinding.
+
+One thread decides. It takes turns at what the engine says, what others handed in, and what the guard sees;
+signals sample in threads of their own, and nothing they do can delay an abort by more than a turn.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chaosdrill.execute.guard import Guard
+from chaosdrill.execute.sampling import Reading, Sampling
+from chaosdrill.execute.unwind import OpenFault, unwind
+from chaosdrill.model.experiment import ChaosdrillBlock, Criterion
+from chaosdrill.model.run import PlannedFault
+from chaosdrill.ports import Clock
+from chaosdrill.record.folder import INBOX, RunFolder
+from chaosdrill.record.journal import Inbox, Journal
+from chaosdrill.record.ledger import Ledger
+
+#: The longest that a decision waits for its turn, in seconds.
+TURN = 0.1
+#: How long an aborted engine may take to undo its faults and play its rollbacks before it is ended by force.
+ABORT_GRACE = 20.0
+
+
+class EngineHandle(Protocol):
+    """The engine as the runner sees it: already prepared."""
+
+    gone: threading.Event
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def code(self) -> int | None: ...
+    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None: ...
+    def play(self, folder: str, cleared: Sequence[Mapping[str, Any]]) -> None: ...
+    def abort(self) -> None: ...
+    def end(self, grace: float = 2.0) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything concrete that a run is made of."""
+
+    clock: Clock
+    folder: RunFolder
+    journal: Journal
+    ledger: Ledger
+    engine: EngineHandle
+    open_fault: OpenFault
+    sampling: Sampling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFault:
+    """A fault that is on: when it ends by itself, in epoch seconds."""
+
+    id: str
+    kind: str
+    hit: tuple[str, ...]
+    ends: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is going on this moment, for people who watch. Moments are epoch seconds."""
+
+    now: float
+    phase: str
+    phase_started: float
+    phase_seconds: float | None
+    doing: str
+    faults: tuple[ActiveFault, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    aborting: str = ""
+
+
+@dataclass
+class _State:
+    phase: str = "starting"
+    phase_started: float = 0.0
+    phase_seconds: float | None = None
+    doing: str = ""
+    active: dict[str, ActiveFault] = field(default_factory=dict)
+    undone: int = 0
+    abort: tuple[str, str] | None = None
+    ended: dict[str, Any] | None = None
+    interrupts: int = 0
+
+
+class Runner:
+    """One run from the first sample to the last undo."""
+
+    def __init__(self, parts: Parts, block: ChaosdrillBlock | None, planned: Sequence[PlannedFault]) -> None:
+        self._parts = parts
+        self._block = block
+        self._planned = planned
+        self._clock = parts.clock
+        self._inbox = Inbox(parts.folder.file(INBOX))
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._state = _State(phase_started=parts.clock.now())
+        windows = parts.sampling.windows if parts.sampling else {}
+        self._guard = Guard(block.abort_when if block else (), windows)
+        self._next_second = 0.0
+        self._until_limit = float("inf")
+
+    # ---- what others may call, from any thread or signal handler
+
+    def interrupt(self, name: str) -> None:
+        """Stop the run, because a person or the system asked: the first time aborts, later ones only say so."""
+        self._events.put({"event": "interrupt", "by": name})
+
+    def snapshot(self) -> Snapshot:
+        """Return what is going on now."""
+        state, now = self._state, self._clock.now()
+        sampling = self._parts.sampling
+        return Snapshot(
+            now=now,
+            phase=state.phase,
+            phase_started=state.phase_started,
+            phase_seconds=state.phase_seconds,
+            doing=state.doing,
+            faults=tuple(state.active.values()),
+            readings=tuple(sampling.readings(now)) if sampling and sampling.running else (),
+            aborting=state.abort[1] if state.abort else "",
+        )
+
+    # ---- the run
+
+    def run(self) -> list[str]:
+        """Carry the run out and return what is still on afterwards, in words; empty when clean."""
+        try:
+            self._baseline()
+            self._play()
+            self._recovery()
+        finally:
+            residue = self._finish()
+        return residue
+
+    def _baseline(self) -> None:
+        sampling, journal = self._parts.sampling, self._parts.journal
+        if sampling is None or self._block is None:
+            return
+        sampling.start(self._clock.now())
+        journal.write("signals.started", sources=sorted(sampling.windows))
+        self._enter("baseline", self._block.phases.baseline)
+        self._watch(lambda: False, seconds=self._block.phases.baseline)
+
+    def _play(self) -> None:
+        if self._state.abort:
+            return
+        if self._block is not None:
+            self._until_limit = self._clock.now() + self._block.time_limit
+        engine = self._parts.engine
+        engine.listen(self._events.put)
+        self._parts.journal.write("engine.started", pid=engine.pid)
+        engine.play(str(self._parts.folder.path), [p.model_dump(mode="json") for p in self._planned])
+        self._watch(engine.gone.is_set)
+        if self._state.abort:
+            self._watch(engine.gone.is_set, seconds=ABORT_GRACE)
+        self._drain()
+        self._engine_ended()
+
+    def _recovery(self) -> None:
+        block, sampling = self._block, self._parts.sampling
+        if block is None or sampling is None or self._state.abort:
+            return
+        if self._state.phase != "recovery":
+            self._enter("recovery", block.phases.recovery)
+        began = self._state.phase_started
+        self._watch(lambda: False, seconds=began + block.phases.recovery - self._clock.now())
+        waiting = [c for c in block.criteria if c.within is not None and c.after == "fault-end"]
+        longest = max((c.within or 0.0 for c in waiting), default=0.0)
+        if not all(self._met(c) for c in waiting):
+            self._parts.journal.write("note", text="still waiting for the recovery criteria")
+            left = began + longest - self._clock.now()
+            self._watch(lambda: all(self._met(c) for c in waiting), seconds=left)
+
+    def _met(self, criterion: Criterion) -> bool:
+        sampling = self._parts.sampling
+        if sampling is None:
+            return False
+        value, count = sampling.value(criterion.signal, self._clock.now())
+        return count > 0 and value is not None and criterion.allows(value)
+
+    def _finish(self) -> list[str]:
+        parts = self._parts
+        self._state.doing = "undoing"
+        parts.engine.end()
+        self._drain()
+        if self._state.ended is None and self._state.phase != "starting":
+            self._engine_ended()
+        residue = unwind(parts.ledger, parts.journal, parts.open_fault, by="runner")
+        if parts.sampling is not None and parts.sampling.running:
+            parts.sampling.stop()
+            parts.journal.write("signals.stopped", samples=parts.sampling.count)
+        self._enter("ended", None)
+        return residue
+
+    # ---- taking turns
+
+    def _watch(self, done: Callable[[], bool], seconds: float | None = None) -> None:
+        """Take turns until `done`, until `seconds` have passed, or until the run is being stopped.
+
+        While an engine is being stopped (`seconds` given and an abort already decided), it goes on to wait.
+        """
+        stopping_before = self._state.abort is not None
+        deadline = None if seconds is None else self._clock.mono() + seconds
+        while not done():
+            left = TURN if deadline is None else min(TURN, deadline - self._clock.mono())
+            if left <= 0:
+                return
+            try:
+                self._hear(self._events.get(timeout=left))
+            except queue.Empty:
+                pass
+            self._look_around()
+            if self._state.abort is not None and not stopping_before:
+                return
+
+    def _drain(self) -> None:
+        while not self._events.empty():
+            self._hear(self._events.get())
+
+    def _look_around(self) -> None:
+        now = self._clock.now()
+        for entry in self._inbox.take():
+            if entry["event"] == "abort":
+                by, reason = str(entry.get("by", "somebody")), str(entry.get("reason", ""))
+                self._abort(by, reason or "asked to")
+        sampling = self._parts.sampling
+        if self._state.abort is not None:
+            return
+        if now > self._until_limit and self._block is not None:
+            self._abort("chaosdrill", "the time limit has passed")
+        elif sampling is not None and sampling.running:
+            breach = self._guard.breach(now) or self._guard.blind(sampling.last_seen, sampling.intervals, now)
+            if breach is not None:
+                self._parts.journal.write("guard.breach", rule=breach.rule, value=breach.seen)
+                self._abort("guard", f"{breach.rule} (seen: {breach.seen})")
+        if sampling is not None and now >= self._next_second:
+            self._next_second = now + 1.0
+            sampling.remember(now)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        event, at = message["event"], message.get("at")
+        facts = {k: v for k, v in message.items() if k not in ("event", "at")}
+        if event == "interrupt":
+            self._interrupted(message["by"])
+        elif event == "engine.ended":
+            self._state.ended = facts
+        elif event != "engine.gone":
+            self._parts.journal.write(event, at=at, **facts)
+            self._follow(event, facts, at or self._clock.now())
+
+    def _follow(self, event: str, facts: dict[str, Any], at: float) -> None:
+        state = self._state
+        if event == "fault.active":
+            ends = at + float(facts["duration"])
+            state.active[facts["id"]] = ActiveFault(facts["id"], facts["kind"], tuple(facts["hit"]), ends)
+            if state.phase != "fault":
+                self._enter("fault", sum(p.duration for p in self._planned) or None, at)
+        elif event == "fault.undone":
+            state.active.pop(facts["id"], None)
+            state.undone += 1
+            if not state.active and state.undone >= len(self._planned) and state.phase == "fault":
+                self._enter("recovery", self._block.phases.recovery if self._block else None, at)
+        elif event == "fault.failed":
+            self._abort("chaosdrill", f"a fault could not be injected: {facts['error']}")
+        elif event == "method.started" and not self._planned:
+            self._enter("fault", None, at)
+        elif event == "method.ended" and state.phase == "fault" and not state.active:
+            self._enter("recovery", self._block.phases.recovery if self._block else None, at)
+        elif event == "activity.started":
+            state.doing = f"{facts['type']} {facts['name']}"
+
+    def _interrupted(self, name: str) -> None:
+        self._state.interrupts += 1
+        if self._state.interrupts == 1:
+            self._abort(name, f"{name} was received")
+        else:
+            self._parts.journal.write("note", text=f"{name} again: still undoing, and going on with it")
+
+    def _abort(self, by: str, rule: str) -> None:
+        if self._state.abort is not None:
+            return
+        self._state.abort = (by, rule)
+        self._parts.journal.write("abort.requested", by=by, rule=rule)
+        self._parts.engine.abort()
+
+    def _enter(self, phase: str, seconds: float | None, at: float | None = None) -> None:
+        moment = self._clock.now() if at is None else at
+        self._state.phase, self._state.phase_started, self._state.phase_seconds = phase, moment, seconds
+        facts = {} if seconds is None else {"seconds": round(seconds, 3)}
+        self._parts.journal.write("phase.started", at=moment, phase=phase, **facts)
+
+    def _engine_ended(self) -> None:
+        engine = self._parts.engine
+        if not engine.gone.is_set():
+            engine.end(grace=0.0)
+            self._drain()
+        ended = self._state.ended
+        if ended is None:
+            code = engine.code
+            how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+            ended = {"status": None, "deviated": False, "error": f"the engine died ({how})"}
+            self._state.ended = ended
+        self._parts.journal.write("engine.ended", code=engine.code, **ended)

@@ -1,0 +1,105 @@
+"""Where samples go while a run is on: to the disk, to the guard's windows, and to whoever watches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
+from chaosdrill.model.signal import GAUGE_SERIES, SERIES, Sample
+from chaosdrill.ports import Signal
+from chaosdrill.record.samples import SampleWriter
+from chaosdrill.statistics import Rolling
+
+#: What is shown live is the mean over this long; a criterion may be judged over any other window.
+LIVE_SECONDS = 5.0
+#: Points of a sparkline, one a second.
+HISTORY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The newest value of one series, with its last minute."""
+
+    signal: str
+    value: float | None
+    count: int
+    history: tuple[float | None, ...]
+
+
+class Sampling:
+    """All sources of one run."""
+
+    def __init__(self, sources: Mapping[str, Signal], block: ChaosdrillBlock, writer: SampleWriter) -> None:
+        self._sources = sources
+        self._writer = writer
+        self._watched = tuple(dict.fromkeys(c.signal for c in (*block.criteria, *block.abort_when)))
+        spans = {
+            name: max(
+                (c.for_ for c in block.abort_when if c.source == name),
+                default=0.0,
+            )
+            for name in sources
+        }
+        self.windows = {name: Rolling(max(LIVE_SECONDS, span)) for name, span in spans.items()}
+        self.intervals = {name: _interval(spec) for name, spec in block.signals.items()}
+        self.last_seen: dict[str, float] = {}
+        self._history: dict[str, deque[float | None]] = {s: deque(maxlen=HISTORY) for s in self._watched}
+        self.count = 0
+        self.running = False
+
+    def check(self) -> None:
+        """Have every source answer once. Raises TargetUnreachable for the first that doesn't."""
+        for source in self._sources.values():
+            source.check()
+
+    def start(self, now: float) -> None:
+        """Begin to sample; silence is counted from `now`."""
+        self.last_seen = dict.fromkeys(self._sources, now)
+        self.running = True
+        for source in self._sources.values():
+            source.start(self._take)
+
+    def stop(self) -> None:
+        """End every source and write out what was in flight."""
+        self.running = False
+        for source in self._sources.values():
+            source.stop()
+        self._writer.close()
+
+    def _take(self, sample: Sample) -> None:
+        name = sample.signal.split(".", 1)[0]
+        self._writer.write(sample)
+        self.windows[name].add(sample)
+        self.count += 1
+        if sample.value is not None or not _is_gauge(sample.signal):
+            self.last_seen[name] = max(self.last_seen.get(name, 0.0), sample.t)
+
+    def remember(self, now: float) -> None:
+        """Keep this moment's values for the sparklines; called once a second."""
+        for signal, history in self._history.items():
+            history.append(self.value(signal, now)[0])
+
+    def value(self, signal: str, now: float) -> tuple[float | None, int]:
+        """Return the value of `source.series` over the live window, and the samples behind it."""
+        source, series = signal.rsplit(".", 1)
+        window = self.windows.get(source)
+        return window.value(series, now) if window else (None, 0)
+
+    def readings(self, now: float) -> Iterable[Reading]:
+        """Return the newest value of every series that a criterion or a stop condition names."""
+        for signal in self._watched:
+            if signal.rsplit(".", 1)[-1] in SERIES:
+                value, count = self.value(signal, now)
+                yield Reading(signal, value, count, tuple(self._history[signal]))
+
+
+def _is_gauge(signal: str) -> bool:
+    return signal.rsplit(".", 1)[-1] in GAUGE_SERIES
+
+
+def _interval(spec: SourceSpec) -> float:
+    if spec.http is not None:
+        return 1.0 / spec.http.rate
+    return 1.0 / spec.tcp.rate if spec.tcp is not None else spec.every
