@@ -67,7 +67,8 @@ def parse_share(value: object) -> float:
         number, unit = _split(str(value), "a share", "99.9 %")
         if unit != "%":
             raise UnitError(f"{value!r} is not a share; write {number:g} %")
-        share = number / 100
+        # 99.9 / 100 is 0.9990000000000001 in binary; 999 of 1,000 would miss `at-least: 99.9 %` by it.
+        share = round(number / 100, 12)
     if not 0 <= share <= 1:
         raise UnitError(f"{value!r} is outside 0 % to 100 %")
     return share

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from chaosdrill.model.signal import SERIES, Series, format_value, parse_threshold
+from chaosdrill.model.signal import SERIES, Series, format_value, parse_statuses, parse_threshold
 from chaosdrill.units import format_duration, parse_duration, parse_rate, parse_share
 
 Duration = Annotated[
@@ -28,6 +28,14 @@ Rate = Annotated[
     BeforeValidator(parse_rate),
     Field(json_schema_extra={"type": "string", "examples": ["50", "50/s"]}),
 ]
+
+
+def _readable_statuses(text: str) -> str:
+    parse_statuses(text)
+    return text
+
+
+Statuses = Annotated[str, AfterValidator(_readable_statuses)]
 PhaseName = Literal["baseline", "fault", "recovery"]
 
 
@@ -51,7 +59,7 @@ class HttpSource(Frozen):
     method: str = "GET"
     timeout: Duration = 2.0
     headers: dict[str, str] = {}
-    expect: str = Field(
+    expect: Statuses = Field(
         "200-399", description="status codes that count as right: '200', '200-399', '200,404'"
     )
 

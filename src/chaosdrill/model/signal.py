@@ -26,8 +26,9 @@ class Sample(NamedTuple):
 
     `t` epoch seconds (for a request: when it was *meant* to be sent); `signal` the column it belongs to: the
     bare source for a request (`pay`), `source.series` for a gauge (`instances.ready`); `value` latency in
-    seconds for a request, the reading for a gauge, None when there was no answer; `ok` whether the answer was
-    the expected one; `detail` the status code, or one of `timeout`, `refused`, `reset`, `error`, or ''.
+    seconds for a request (for a time-out the time waited, so that a stall can't hide), the reading for a
+    gauge, None when there was no answer; `ok` whether the answer was the expected one; `detail` the status
+    code, or one of FAILURES, or ''.
     """
 
     t: float
@@ -78,6 +79,9 @@ GAUGE_SERIES: dict[str, Series] = {
 }
 SERIES = REQUEST_SERIES | GAUGE_SERIES
 
+#: What stands in `Sample.detail` when there was no answer at all.
+FAILURES = ("timeout", "refused", "reset", "error")
+
 #: How a circuit breaker's state is stored in a sample.
 BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
@@ -99,6 +103,21 @@ def parse_threshold(text: object, unit: Unit) -> float:
             raise UnitError(f"{text!r} is no state of a circuit breaker; use closed, half-open or open")
         return BREAKER_STATES[state]
     return parse_count(text)
+
+
+def parse_statuses(text: str) -> frozenset[int]:
+    """Return the HTTP status codes that `text` names: '200', '200-399', '200,404'. Raises UnitError."""
+    codes: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        last = last if dash else first
+        if not (first.isascii() and last.isascii() and first.isdecimal() and last.isdecimal()):
+            raise UnitError(f"{text!r} is no list of status codes; write 200, 200-399 or 200,404")
+        low, high = int(first), int(last)
+        if not 100 <= low <= high <= 599:
+            raise UnitError(f"{part.strip()!r} is no range of status codes; they run from 100 to 599")
+        codes.update(range(low, high + 1))
+    return frozenset(codes)
 
 
 def format_value(value: float, unit: Unit) -> str:
