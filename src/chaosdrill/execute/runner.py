@@ -112,7 +112,7 @@ class Runner:
     # ---- what others may call, from any thread or signal handler
 
     def interrupt(self, name: str) -> None:
-        """Stop the run, because a person or the system asked: the first time aborts, later ones only say so."""
+        """Stop the run because somebody asked: the first time aborts, later ones only say so."""
         self._events.put({"event": "interrupt", "by": name})
 
     def snapshot(self) -> Snapshot:

@@ -1,0 +1,72 @@
+"""From settings to concrete parts: the one place that knows which adapter answers which port."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from chaosdrill import __version__, faults, signals, targets
+from chaosdrill.clock import SystemClock
+from chaosdrill.ctk.process import EngineProcess
+from chaosdrill.errors import Refused
+from chaosdrill.model.experiment import ChaosdrillBlock
+from chaosdrill.pipeline import Workshop
+from chaosdrill.ports import Signal, Target
+
+
+def home(chosen: str | None = None) -> Path:
+    """Return the folder that `runs/` lies in: the option, CHAOSDRILL_HOME, or the working directory."""
+    return Path(chosen or os.environ.get("CHAOSDRILL_HOME") or ".").absolute()
+
+
+def actor() -> str:
+    """Return who runs this, as user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{platform.node()}"
+
+
+def workshop(engine: EngineProcess) -> Workshop:
+    """Return the parts of a real run, around an engine that has been started."""
+    clock = SystemClock()
+    return Workshop(
+        clock=clock,
+        engine=engine,
+        open_target=_open_target,
+        open_fault=faults.open,
+        open_signals=lambda block, target: _open_signals(block, target, clock),
+        entropy=secrets.token_hex(2),
+        versions=_versions(),
+    )
+
+
+def _open_target(environment: str) -> Target:
+    if environment not in targets.systems():
+        known = ", ".join(targets.systems())
+        raise Refused(
+            f"not injecting: there is no environment {environment!r}",
+            next_step=f"choose one of: {known}",
+        )
+    return targets.open(environment)
+
+
+def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) -> Mapping[str, Signal]:
+    return {name: signals.open(name, spec, clock, target) for name, spec in block.signals.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {"chaosdrill": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    for package in ("chaostoolkit", "chaostoolkit-lib"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found

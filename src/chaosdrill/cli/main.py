@@ -1,0 +1,134 @@
+"""The command line: which command lies where, and what a shell sees when one fails.
+
+Commands are imported when they are called, so that `chaosdrill --version` costs no more than it must.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from chaosdrill import __version__
+from chaosdrill.errors import ChaosdrillError, Exit
+
+#: Every command: where it lies, and its line in `chaosdrill --help`, kept here so that help imports nothing.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("chaosdrill.cli.start:demo", "Run a whole experiment on the sandbox; report at the end."),
+    "init": ("chaosdrill.cli.start:init", "Put starter experiments into a folder."),
+    "validate": ("chaosdrill.cli.files:validate", "Check experiment files; changes nothing."),
+    "run": ("chaosdrill.cli.run:run", "Clear, run, undo, judge and report an experiment."),
+    "status": ("chaosdrill.cli.status:status", "What is on, since when, seconds left, how to stop it."),
+    "abort": ("chaosdrill.cli.status:abort", "Stop a run from any terminal; its faults are undone."),
+    "runs": ("chaosdrill.cli.runs:runs", "List the runs in this folder."),
+    "show": ("chaosdrill.cli.runs:show", "Show one run's verdict and timeline."),
+    "report": ("chaosdrill.cli.runs:report", "Write a run's reports again."),
+    "judge": ("chaosdrill.cli.runs:judge", "Judge a run again from its folder alone."),
+    "sandbox": ("chaosdrill.cli.sandbox:sandbox", "The embedded system to practise on."),
+    "schema": ("chaosdrill.cli.files:schema", "Print the JSON Schema of a file format, for editors."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called for, and knows what a typo meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which a new user meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, imported now; None when there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        found = getattr(importlib.import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            meant = f" Did you mean '{near[0]}'?" if near else " See 'chaosdrill --help'."
+            raise click.UsageError(f"there is no command '{args[0]}'.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--home", metavar="DIR", help="Where runs/ lies (default: CHAOSDRILL_HOME, or here).")
+@click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks of internal errors.")
+@click.version_option(__version__, prog_name="chaosdrill", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
+    """Chaos experiments that are cleared, watched, undone, proved and explained.
+
+    New here? Type: chaosdrill demo
+    """
+    ctx.obj = {"home": home, "verbose": verbose}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return the exit code; every failure is one line on standard error."""
+    try:
+        result = cli.main(args=list(arguments), prog_name="chaosdrill", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return Exit.USAGE
+    except click.ClickException as error:
+        return _fail(_sentence(error), Exit.USAGE)
+    except ChaosdrillError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted before anything was injected", Exit.ABORTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.CRASH
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}", Exit.USAGE)
+    except Exception as bug:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
+        return _fail(f"internal error: {type(bug).__name__}: {bug}; {_keep_traceback()}", Exit.CRASH)
+    return int(result) if isinstance(result, int) else 0
+
+
+def _sentence(error: click.ClickException) -> str:
+    text = error.format_message().rstrip()
+    if isinstance(error, click.UsageError) and error.ctx is not None and "--help" not in text:
+        text += f" See '{error.ctx.command_path} --help'."
+    return " ".join(text.split())
+
+
+def _fail(message: str, code: Exit) -> int:
+    sys.stderr.write(f"chaosdrill: {message}\n")
+    return code
+
+
+def _keep_traceback() -> str:
+    from chaosdrill.record.running import state_home
+
+    if "-v" in sys.argv or "--verbose" in sys.argv:
+        traceback.print_exc()
+        return "please report it with the lines above"
+    path = state_home() / "crash.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), "utf-8")
+    except OSError:
+        return "run again with -v and report what it prints"
+    return f"please report it with {path}"

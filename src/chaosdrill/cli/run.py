@@ -1,0 +1,105 @@
+"""`chaosdrill run`: the engine is started first of all, so that it loads while the rest is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+FORMATS = ("html", "md", "json", "junit")
+STRATEGIES = ("default", "before-method-only", "after-method-only", "during-method-only", "continuously")
+EXISTING = click.Path(exists=True, dir_okay=False)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--environment", "-e", metavar="NAME", help="Overrides the file's own environment.")
+@click.option("--dry-run", is_flag=True, help="Show what would be hit and watched; inject nothing.")
+@click.option(
+    "--report", "formats", default="html,md,json,junit", help="Which reports to write.", show_default=True
+)
+@click.option("--plain", is_flag=True, help="Timestamped lines instead of the live view.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on standard output.")
+@click.option("--var", multiple=True, metavar="KEY=VALUE", help="A value for the configuration.")
+@click.option("--var-file", multiple=True, type=EXISTING, help="Values from a file.")
+@click.option("--control-file", multiple=True, type=EXISTING, help="Global controls.")
+@click.option("--hypothesis-strategy", type=click.Choice(STRATEGIES), help="When the hypothesis is checked.")
+@click.option("--hypothesis-frequency", type=float, help="Seconds between checks during the method.")
+@click.option("--fail-fast", is_flag=True, help="End at the first deviation during the method.")
+@click.option("--rollback-strategy", type=click.Choice(["default", "always", "never", "deviated"]))
+@click.option("--settings", type=click.Path(dir_okay=False), help="Chaos Toolkit's settings file.")
+@click.pass_context
+def run(ctx: click.Context, files: tuple[str, ...], **options: Any) -> int:
+    """Clear, run, undo, judge and report each FILE.
+
+    \b
+    chaosdrill run experiments/sandbox/pod-failure.yaml
+    chaosdrill run --var fault_seconds=10 experiments/sandbox/pod-failure.yaml
+
+    The exit code says how it came out: 0 held, 3 refused, 4 aborted, 5 inconclusive, 6 something is left on,
+    7 deviated.
+    """
+    from chaosdrill.errors import PRECEDENCE, Exit
+
+    codes: list[int] = []
+    for file in files:
+        codes.append(run_one(ctx, file, options))
+        if codes[-1] in (Exit.ABORTED, Exit.RESIDUE):
+            break  # Whoever stopped this one, or has to clean up after it, wants no next one.
+    return min(codes, key=[int(code) for code in PRECEDENCE].index)
+
+
+def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
+    """Run one experiment and print how it came out; return the exit code. Raises ChaosdrillError."""
+    from chaosdrill.ctk.process import EngineProcess
+
+    formats = _formats(options["formats"])
+    engine = EngineProcess()
+    engine.start()
+    try:
+        from chaosdrill import app
+        from chaosdrill.cli import console
+        from chaosdrill.cli.interrupts import Interrupts
+        from chaosdrill.pipeline import Request, conduct, plan
+
+        request = Request(
+            source=Path(file),
+            home=app.home(ctx.obj["home"]),
+            actor=app.actor(),
+            environment=options["environment"],
+            options=_engine_options(options),
+            formats=formats,
+        )
+        workshop = app.workshop(engine)
+        if options["dry_run"]:
+            console.show_plan(plan(request, workshop), as_json=options["as_json"])
+            return 0
+        watcher = console.watcher(plain=options["plain"], quiet=options["as_json"])
+        with Interrupts(watcher) as watched:
+            outcome = conduct(request, workshop, watched)
+    finally:
+        engine.end()
+    console.show_outcome(outcome, as_json=options["as_json"])
+    return outcome.verdict.exit_code
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    chosen = tuple(part.strip() for part in text.split(",") if part.strip() and part.strip() != "none")
+    unknown = [part for part in chosen if part not in FORMATS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is no report; choose from {', '.join(FORMATS)}, or none")
+    return chosen
+
+
+def _engine_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "var": list(options["var"]),
+        "var_file": list(options["var_file"]),
+        "control_file": list(options["control_file"]),
+        "hypothesis_strategy": options["hypothesis_strategy"],
+        "hypothesis_frequency": options["hypothesis_frequency"],
+        "fail_fast": options["fail_fast"],
+        "rollbacks_strategy": options["rollback_strategy"],
+        "settings": options["settings"],
+    }
