@@ -30,7 +30,7 @@ EXISTING = click.Path(exists=True, dir_okay=False)
 @click.option("--rollback-strategy", type=click.Choice(["default", "always", "never", "deviated"]))
 @click.option("--settings", type=click.Path(dir_okay=False), help="Chaos Toolkit's settings file.")
 @click.pass_context
-def run(ctx: click.Context, files: tuple[str, ...], **options: Any) -> int:
+def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
     """Clear, run, undo, judge and report each FILE.
 
     \b

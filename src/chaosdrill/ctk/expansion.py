@@ -41,7 +41,9 @@ def fault_actions(
     for section in ("method", "rollbacks"):
         for declared in experiment.get(section) or ():
             activity = lookup_activity(declared["ref"]) if "ref" in declared else declared
-            provider = (activity or {}).get("provider") or {}
+            if activity is None:
+                continue
+            provider = activity.get("provider") or {}
             if provider.get("type") != "python" or provider.get("module") != ACTIONS:
                 continue
             arguments = copy.deepcopy(provider.get("arguments") or {})

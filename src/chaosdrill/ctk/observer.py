@@ -19,7 +19,7 @@ from chaosdrill.record.context import RunContext
 GRACEFUL_EXIT = 20
 
 
-class Observer(RunEventHandler):  # type: ignore[misc]
+class Observer(RunEventHandler):
     """Sends one event per step, with the section that the step belongs to."""
 
     def __init__(self, events: Events, context: RunContext) -> None:

@@ -15,15 +15,16 @@ from chaosdrill.model.signal import format_value
 #: A source is blind when nothing has come from it for this many of its own intervals, and at least so long.
 BLIND_INTERVALS = 3.0
 BLIND_SECONDS = 5.0
-#: A condition without `for` still looks at more than one answer.
-SHORTEST_WINDOW = 1.0
+#: A condition looks at the last second, or at three readings where they come slower than that.
+WINDOW_SECONDS = 1.0
+WINDOW_INTERVALS = 3.0
 
 
 class Window(Protocol):
-    """The last few seconds of one source."""
+    """The last moments of every signal."""
 
-    def value(self, series: str, now: float) -> tuple[float | None, int]:
-        """Return the series' value over the window and the number of samples behind it."""
+    def value(self, signal: str, now: float) -> tuple[float | None, int]:
+        """Return what `signal` ('pay.availability') says now, and the number of samples behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +36,23 @@ class Breach:
 
 
 class Guard:
-    """Stop conditions with one window each, of the length of their `for`."""
+    """Stop conditions, each of which must stay true for the whole of its `for`."""
 
-    def __init__(self, conditions: Sequence[StopCondition], windows: Mapping[str, Window]) -> None:
+    def __init__(self, conditions: Sequence[StopCondition], window: Window) -> None:
         self._conditions = conditions
-        self._windows = windows
-        self._bad_since: dict[int, float] = {}
+        self._window = window
+        self._true_since: dict[int, float] = {}
 
     def breach(self, now: float) -> Breach | None:
         """Return the first condition that has been true for its whole `for`, or None; `now` epoch seconds."""
         for number, condition in enumerate(self._conditions):
-            window = self._windows[condition.source]
-            value, count = window.value(condition.series.name, now)
-            if count == 0 or value is None:
-                # Silence itself is judged by `blind`, which knows how often the source should speak.
-                self._bad_since.pop(number, None)
-                continue
+            value, _ = self._window.value(condition.signal, now)
+            if value is None:
+                continue  # Silence resets nothing: whether it goes on too long is for `blind` to say.
             if not condition.allows(value):
-                self._bad_since.pop(number, None)
+                self._true_since.pop(number, None)
                 continue
-            since = self._bad_since.setdefault(number, now)
+            since = self._true_since.setdefault(number, now)
             if now - since >= condition.for_:
                 return Breach(condition.sentence(), format_value(value, condition.series.unit))
         return None
@@ -66,8 +64,7 @@ class Guard:
         for condition in self._conditions:
             source = condition.source
             silence = now - last_seen[source]
-            allowed = max(BLIND_SECONDS, BLIND_INTERVALS * intervals[source])
-            if silence > allowed:
+            if silence > max(BLIND_SECONDS, BLIND_INTERVALS * intervals[source]):
                 rule = f"{source} fell silent, so {condition.sentence()} can't be watched"
                 return Breach(rule, f"nothing for {silence:.1f} s")
         return None

@@ -104,8 +104,7 @@ class Runner:
         self._inbox = Inbox(parts.folder.file(INBOX))
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._state = _State(phase_started=parts.clock.now())
-        windows = parts.sampling.windows if parts.sampling else {}
-        self._guard = Guard(block.abort_when if block else (), windows)
+        self._guard = Guard(block.abort_when, parts.sampling.guarded) if block and parts.sampling else None
         self._next_second = 0.0
         self._until_limit = float("inf")
 
@@ -147,7 +146,7 @@ class Runner:
         if sampling is None or self._block is None:
             return
         sampling.start(self._clock.now())
-        journal.write("signals.started", sources=sorted(sampling.windows))
+        journal.write("signals.started", sources=sorted(sampling.sources))
         self._enter("baseline", self._block.phases.baseline)
         self._watch(lambda: False, seconds=self._block.phases.baseline)
 
@@ -185,7 +184,7 @@ class Runner:
         sampling = self._parts.sampling
         if sampling is None:
             return False
-        value, count = sampling.value(criterion.signal, self._clock.now())
+        value, count = sampling.live.value(criterion.signal, self._clock.now())
         return count > 0 and value is not None and criterion.allows(value)
 
     def _finish(self) -> list[str]:
@@ -238,7 +237,7 @@ class Runner:
             return
         if now > self._until_limit and self._block is not None:
             self._abort("chaosdrill", "the time limit has passed")
-        elif sampling is not None and sampling.running:
+        elif sampling is not None and sampling.running and self._guard is not None:
             breach = self._guard.breach(now) or self._guard.blind(sampling.last_seen, sampling.intervals, now)
             if breach is not None:
                 self._parts.journal.write("guard.breach", rule=breach.rule, value=breach.seen)

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from chaosdrill.execute.guard import WINDOW_INTERVALS, WINDOW_SECONDS
 from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
-from chaosdrill.model.signal import GAUGE_SERIES, SERIES, Sample
+from chaosdrill.model.signal import Sample
 from chaosdrill.ports import Signal
 from chaosdrill.record.samples import SampleWriter
 from chaosdrill.statistics import Rolling
@@ -32,18 +33,13 @@ class Sampling:
     """All sources of one run."""
 
     def __init__(self, sources: Mapping[str, Signal], block: ChaosdrillBlock, writer: SampleWriter) -> None:
-        self._sources = sources
+        self.sources = sources
         self._writer = writer
         self._watched = tuple(dict.fromkeys(c.signal for c in (*block.criteria, *block.abort_when)))
-        spans = {
-            name: max(
-                (c.for_ for c in block.abort_when if c.source == name),
-                default=0.0,
-            )
-            for name in sources
-        }
-        self.windows = {name: Rolling(max(LIVE_SECONDS, span)) for name, span in spans.items()}
         self.intervals = {name: _interval(spec) for name, spec in block.signals.items()}
+        slowest = max(self.intervals.values(), default=0.0)
+        self.live = Rolling(max(LIVE_SECONDS, WINDOW_INTERVALS * slowest))
+        self.guarded = Rolling(max(WINDOW_SECONDS, WINDOW_INTERVALS * slowest))
         self.last_seen: dict[str, float] = {}
         self._history: dict[str, deque[float | None]] = {s: deque(maxlen=HISTORY) for s in self._watched}
         self.count = 0
@@ -51,52 +47,44 @@ class Sampling:
 
     def check(self) -> None:
         """Have every source answer once. Raises TargetUnreachable for the first that doesn't."""
-        for source in self._sources.values():
+        for source in self.sources.values():
             source.check()
 
     def start(self, now: float) -> None:
         """Begin to sample; silence is counted from `now`."""
-        self.last_seen = dict.fromkeys(self._sources, now)
+        self.last_seen = dict.fromkeys(self.sources, now)
         self.running = True
-        for source in self._sources.values():
+        for source in self.sources.values():
             source.start(self._take)
 
     def stop(self) -> None:
         """End every source and write out what was in flight."""
         self.running = False
-        for source in self._sources.values():
+        for source in self.sources.values():
             source.stop()
         self._writer.close()
 
     def _take(self, sample: Sample) -> None:
-        name = sample.signal.split(".", 1)[0]
+        name, _, series = sample.signal.partition(".")
         self._writer.write(sample)
-        self.windows[name].add(sample)
+        self.live.add(sample)
+        self.guarded.add(sample)
         self.count += 1
-        if sample.value is not None or not _is_gauge(sample.signal):
-            self.last_seen[name] = max(self.last_seen.get(name, 0.0), sample.t)
+        if sample.value is not None or not series:
+            # A gauge that could not be read says nothing; a request that failed says a lot.
+            known = sample.t + (0.0 if series else sample.value or 0.0)
+            self.last_seen[name] = max(self.last_seen.get(name, 0.0), known)
 
     def remember(self, now: float) -> None:
         """Keep this moment's values for the sparklines; called once a second."""
         for signal, history in self._history.items():
-            history.append(self.value(signal, now)[0])
-
-    def value(self, signal: str, now: float) -> tuple[float | None, int]:
-        """Return the value of `source.series` over the live window, and the samples behind it."""
-        source, series = signal.rsplit(".", 1)
-        window = self.windows.get(source)
-        return window.value(series, now) if window else (None, 0)
+            history.append(self.live.value(signal, now)[0])
 
     def readings(self, now: float) -> Iterable[Reading]:
         """Return the newest value of every series that a criterion or a stop condition names."""
         for signal in self._watched:
-            if signal.rsplit(".", 1)[-1] in SERIES:
-                value, count = self.value(signal, now)
-                yield Reading(signal, value, count, tuple(self._history[signal]))
-
-
-def _is_gauge(signal: str) -> bool:
-    return signal.rsplit(".", 1)[-1] in GAUGE_SERIES
+            value, count = self.live.value(signal, now)
+            yield Reading(signal, value, count, tuple(self._history[signal]))
 
 
 def _interval(spec: SourceSpec) -> float:
