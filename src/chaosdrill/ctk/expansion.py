@@ -10,7 +10,6 @@ import copy
 from typing import Any
 
 from chaoslib import substitute
-from chaoslib.caching import lookup_activity
 from chaoslib.configuration import load_configuration
 from chaoslib.secret import load_secrets
 
@@ -37,12 +36,14 @@ def fault_actions(
 
     Shape: {activity, section, kind, arguments}; `ref` is followed.
     """
+    # As Chaos Toolkit's own cache does: of the method and the hypothesis, the last of a name wins.
+    hypothesis = experiment.get("steady-state-hypothesis") or {}
+    referable = [*(experiment.get("method") or ()), *(hypothesis.get("probes") or ())]
+    named = {activity["name"]: activity for activity in referable if activity.get("name")}
     found = []
     for section in ("method", "rollbacks"):
         for declared in experiment.get(section) or ():
-            activity = lookup_activity(declared["ref"]) if "ref" in declared else declared
-            if activity is None:
-                continue
+            activity = named.get(declared["ref"], {}) if "ref" in declared else declared
             provider = activity.get("provider") or {}
             if provider.get("type") != "python" or provider.get("module") != ACTIONS:
                 continue
