@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 
-_NUMBER = r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))"
-_QUANTITY = re.compile(rf"^\s*{_NUMBER}\s*(?P<unit>[A-Za-zµ%/]*)\s*$")
+_NUMBER = r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))"
+_QUANTITY = re.compile(rf"{_NUMBER}\s*(?P<unit>[A-Za-zµ%/]*)")
+
+#: Nobody writes a longer quantity; a longer text is a mistake, and would make a message that nobody can read.
+_LONGEST = 60
 
 _SECONDS = {
     "us": 1e-6, "µs": 1e-6, "ms": 1e-3,
@@ -29,9 +32,13 @@ class UnitError(ValueError):
 
 
 def _split(text: str, what: str, example: str) -> tuple[float, str]:
-    found = _QUANTITY.match(text)
+    text = text.strip()
+    if not text:
+        raise UnitError(f"nothing stands where {what} belongs; write it like {example!r}")
+    found = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None:
-        raise UnitError(f"{text!r} is not {what}; write it like {example!r}")
+        shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        raise UnitError(f"{shown!r} is not {what}; write it like {example!r}")
     return float(found["number"]), found["unit"]
 
 
@@ -46,7 +53,7 @@ def parse_duration(value: object) -> float:
     else:
         number, unit = _split(str(value), "a duration", "30 s")
         if not unit:
-            raise UnitError(f"{value!r} has no unit; write {value} s, {value} min or {value} ms")
+            raise UnitError(f"{value!r} has no unit; write {number:g} s, {number:g} min or {number:g} ms")
         factor = _SECONDS.get(unit) or _SECONDS.get(unit.lower())
         if factor is None:
             raise UnitError(f"{unit!r} is no unit of time; use ms, s, min, h or d")
@@ -66,7 +73,8 @@ def parse_share(value: object) -> float:
     else:
         number, unit = _split(str(value), "a share", "99.9 %")
         if unit != "%":
-            raise UnitError(f"{value!r} is not a share; write {number:g} %")
+            meant = number * 100 if 0 < number < 1 else number
+            raise UnitError(f"{value!r} is not a share; write {meant:g} %")
         # 99.9 / 100 is 0.9990000000000001 in binary; 999 of 1,000 would miss `at-least: 99.9 %` by it.
         share = round(number / 100, 12)
     if not 0 <= share <= 1:
@@ -80,7 +88,7 @@ def parse_count(value: object) -> float:
         return float(value)
     number, unit = _split(str(value), "a number", "3")
     if unit:
-        raise UnitError(f"{value!r} has a unit; a bare number belongs here")
+        raise UnitError(f"{value!r} has a unit; a bare number belongs here, such as {number:g}")
     return number
 
 

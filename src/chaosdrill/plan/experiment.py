@@ -1,0 +1,132 @@
+"""An experiment file: bytes for Chaos Toolkit, a block and faults for us, and everything wrong with it.
+
+Nothing is resolved here: variables, targets and the clock come later. A file without our block never pays
+for pydantic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chaosdrill.errors import InvalidFile, Problem
+from chaosdrill.plan.checks.doubts import doubt
+from chaosdrill.plan.checks.faults import (
+    FaultAction,
+    check_faults,
+    check_time_limit,
+    fault_actions,
+    literal_seconds,
+)
+from chaosdrill.plan.checks.findings import Findings
+from chaosdrill.plan.checks.toolkit import check_experiment
+from chaosdrill.plan.checks.variables import Variables, names_in, variables_of
+from chaosdrill.plan.reader import Document, Node, read
+from chaosdrill.units import UnitError, parse_duration
+
+__all__ = ["ExperimentFile", "FaultAction", "read_experiment"]
+
+#: What ChaosdrillBlock.time_limit says when a file does not.
+_TIME_LIMIT = 3600.0
+
+
+@dataclass(frozen=True)
+class ExperimentFile:
+    """An experiment that nothing known would stop; `warnings` say what was surely not meant."""
+
+    document: Document
+    title: str
+    faults: tuple[FaultAction, ...]
+    warnings: tuple[Problem, ...]
+    block_node: Node | None
+    known: Variables
+
+    @property
+    def path(self) -> Path:
+        """The file as it was asked for."""
+        return self.document.source
+
+    @property
+    def content(self) -> bytes:
+        """The bytes that were read; what is cleared and played must be these."""
+        return self.document.content
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the content, in hexadecimal."""
+        return hashlib.sha256(self.document.content).hexdigest()
+
+    @property
+    def block(self) -> dict[str, Any] | None:
+        """Our block as written, every scalar a text; None when the file has none."""
+        return self.block_node.strings() if self.block_node is not None else None
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that the block asks for, None when it does not."""
+        node = self.block_node.get("environment") if self.block_node is not None else None
+        return node.text if node is not None else None
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The configuration that our block and the faults hang on."""
+        nodes = [fault.arguments_node for fault in self.faults]
+        if self.block_node is not None:
+            nodes.append(self.block_node)
+        names = {name for node in nodes for scalar in node.scalars() for name in names_in(scalar.text)}
+        return frozenset(names) & self.known.configuration
+
+
+def read_experiment(path: str | Path) -> ExperimentFile:
+    """Read and check the experiment at `path`, without importing anything that it names.
+
+    Raises UsageError for a file that can't be had, and InvalidFile with every problem and its place.
+    """
+    document = read(path)
+    found = Findings()
+    found.errors += document.problems
+    outline = check_experiment(document.root, found)
+    known = variables_of(outline.configuration, outline.secrets)
+    faults = fault_actions(outline)
+    check_faults(outline, faults, known, found)
+    if outline.block is not None:
+        from chaosdrill.plan.checks.block import check_block
+
+        check_block(outline.block, known, found)
+        _check_durations(outline.block, faults, found)
+    if found.errors:
+        raise InvalidFile(str(document.source), found.errors)
+    doubt(document.root, outline, known, found)
+    return ExperimentFile(
+        document, _title(document.root), tuple(faults), _sorted(found.warnings), outline.block, known
+    )
+
+
+def _check_durations(block: Node, faults: list[FaultAction], found: Findings) -> None:
+    limit = _TIME_LIMIT
+    node = block.get("time-limit")
+    if node is not None:
+        try:
+            limit = parse_duration(node.text)
+        except UnitError:
+            return
+    seen: set[int] = set()
+    for fault in faults:
+        seconds = literal_seconds(fault)
+        if seconds is not None and id(fault.node) not in seen:
+            seen.add(id(fault.node))
+            check_time_limit(fault, seconds, limit, found)
+
+
+def _title(root: Node) -> str:
+    title = root.get("title")
+    if title is None:
+        return ""
+    return " ".join(str(title.text if title.kind == "scalar" else title.plain()).split())
+
+
+def _sorted(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda p: (p.line, p.column, p.message)))
