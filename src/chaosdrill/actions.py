@@ -120,10 +120,11 @@ def _inject_alone(kind: str, arguments: dict[str, Any]) -> Outcome:
 def _inject_cleared(run: RunContext, kind: str, arguments: dict[str, Any]) -> Outcome:
     if run.stopping.is_set():
         raise InterruptExecution(f"not injecting {kind}: the run is being stopped")
-    cleared = run.take_cleared(kind, arguments)
+    spec = fault_spec(kind, arguments)
+    # As specs, so that a default written out is the same fault as one left out.
+    cleared = run.take_cleared(lambda c: c["kind"] == kind and fault_spec(kind, c["arguments"]) == spec)
     if cleared is None:
         raise InterruptExecution(f"not injecting {kind}: it is not among the faults that were cleared")
-    spec = fault_spec(kind, arguments)
     scope = Scope(tuple(cleared["chosen"]), int(cleared["candidates"]))
     fault = faults.open(kind, cleared["system"])
     fault_id = f"{run.next_fault_id()}-{uuid.uuid4().hex[:6]}"

@@ -19,9 +19,9 @@ from chaosdrill.execute.sampling import Sampling
 from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.model.run import PlannedFault, Verdict
 from chaosdrill.plan.experiment import ExperimentFile, read_experiment
-from chaosdrill.plan.resolve import fault_spec, resolve_block
+from chaosdrill.plan.resolve import fault_spec, resolve_block, resolve_faults
 from chaosdrill.plan.scope import choose
-from chaosdrill.ports import Clock, Fault, Scope, Signal, Target
+from chaosdrill.ports import Clock, Fault, FaultSpec, Scope, Signal, Target
 from chaosdrill.record import folder as folders
 from chaosdrill.record import running
 from chaosdrill.record.evidence import evidence
@@ -126,6 +126,7 @@ def plan(request: Request, workshop: Workshop) -> Plan:
     block = resolve_block(file, expanded["configuration"])
     if expanded["faults"] or (block and any(s.target for s in block.signals.values())):
         target.check()
+    specs = resolve_faults(file, expanded["faults"], expanded["configuration"], block)
     used = {k: v for k, v in expanded["configuration"].items() if k in file.variables}
     return Plan(
         file=file,
@@ -133,15 +134,17 @@ def plan(request: Request, workshop: Workshop) -> Plan:
         block=block,
         environment=environment,
         configuration=used,
-        planned=tuple(_pin(fault, block, target, environment) for fault in expanded["faults"]),
+        planned=tuple(
+            _pin(spec, fault, block, target, environment)
+            for spec, fault in zip(specs, expanded["faults"], strict=True)
+        ),
         target=target,
     )
 
 
 def _pin(
-    fault: Mapping[str, Any], block: ChaosdrillBlock | None, target: Target, system: str
+    spec: FaultSpec, fault: Mapping[str, Any], block: ChaosdrillBlock | None, target: Target, system: str
 ) -> PlannedFault:
-    spec = fault_spec(fault["kind"], fault["arguments"])
     limits = block.blast_radius if block else None
     scope = choose(spec, target.candidates(spec), limits, seed=block.seed if block else 0)
     return PlannedFault(

@@ -72,6 +72,12 @@ class Target(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Return the variables that experiment files read, such as CHAOSDRILL_SHOP_URL."""
 
+    def series(self, service: str) -> Mapping[str, float | None]:
+        """Return the gauges of one service by name ('ready': 3.0), None for one that can't be told now.
+
+        Raises TargetUnreachable when the system does not answer.
+        """
+
 
 class Fault(Protocol):
     """One way to break something, with its undo."""

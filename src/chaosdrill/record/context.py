@@ -30,15 +30,13 @@ class RunContext:
         self._faults_on_main = 0
         self._count = 0
 
-    def take_cleared(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the cleared fault that this call is, or None when nobody cleared it.
+    def take_cleared(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+        """Return the cleared fault that `matches`, or None when nobody cleared it.
 
         Two equal actions are handed out one after the other; a repeated one gets the same again.
         """
         with self._lock:
-            same = [
-                i for i, c in enumerate(self._cleared) if c["kind"] == kind and c["arguments"] == arguments
-            ]
+            same = [i for i, cleared in enumerate(self._cleared) if matches(cleared)]
             if not same:
                 return None
             fresh = next((i for i in same if i not in self._taken), same[-1])

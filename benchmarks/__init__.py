@@ -1,0 +1,1 @@
+"""How fast chaosdrill is, measured beside Chaos Toolkit in the same run on the same machine."""
