@@ -1,0 +1,64 @@
+"""How to reach the sandbox: whether it is up, and what a fault could hit in it. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from chaosdrill.errors import Refused, TargetUnreachable
+from chaosdrill.ports import Candidate, FaultSpec
+from chaosdrill.sandbox import client, state
+from chaosdrill.sandbox.supervisor.topology import BREAKABLE, LINKS
+
+
+class SandboxTarget:
+    """The sandbox in `directory`, by default the one of this user."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory or state.default_directory()
+
+    def check(self) -> None:
+        """Raise TargetUnreachable, with the next step, unless the sandbox answers now."""
+        self.sandbox().faults()
+
+    def sandbox(self) -> client.Sandbox:
+        """Return the sandbox. Raises TargetUnreachable when it is not up."""
+        found = client.find(self._directory)
+        if found is None:
+            raise TargetUnreachable("the sandbox is not up", next_step="start it: chaosdrill sandbox up")
+        return found
+
+    def candidates(self, spec: FaultSpec) -> Sequence[Candidate]:
+        """Return what this fault could hit now: a line for network faults, else the instances that are ready.
+
+        Raises Refused for a service that does not exist, or that has nothing to hit in this way;
+        TargetUnreachable.
+        """
+        if spec.kind.startswith("network_"):
+            _require(spec.target, LINKS, f"{spec.kind} acts on the network of")
+            line = LINKS[spec.target]
+            return [Candidate(line, f"the line {line.replace('->', ' to ')}")]
+        _require(spec.target, BREAKABLE, f"{spec.kind} acts on instances of")
+        return [
+            Candidate(i["id"], f"process {i['pid']} on port {i['port']}")
+            for i in self.sandbox().status()["instances"]
+            if i["service"] == spec.target and i["state"] == "ready"
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """Return where the shop is and which sandbox is meant, for experiment files and the engine."""
+        sandbox = self.sandbox()
+        return {
+            "CHAOSDRILL_SHOP_URL": sandbox.shop_url,
+            state.DIRECTORY_VARIABLE: str(sandbox.directory),
+        }
+
+
+def _require(service: str, known: Iterable[str], what: str) -> None:
+    names = list(known)
+    if service in names:
+        return
+    near = get_close_matches(service, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else ""
+    raise Refused(f"{what} {', '.join(names)} in the sandbox, not {service!r}", next_step=hint)
