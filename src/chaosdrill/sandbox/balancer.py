@@ -1,8 +1,8 @@
 """The balancer: /checkout goes to checkout-api, /payment to payment-api.
 
-`python -m chaosdrill.sandbox.balancer`. checkout-api reaches payment-api through here as well, so that one place alone knows who is healthy. It tries
-a request a second time, on another instance, when repeating it is safe. The supervisor tells it which
-instances there are; it tells the supervisor which of them answer.
+`python -m chaosdrill.sandbox.balancer`. checkout-api reaches payment-api through here as well, so that one
+place alone knows who is healthy. It tries a request a second time, on another instance, when repeating it is
+safe. The supervisor tells it which instances there are; it tells the supervisor which of them answer.
 """
 
 from __future__ import annotations
