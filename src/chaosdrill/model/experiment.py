@@ -8,26 +8,47 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from chaosdrill.model.signal import SERIES, Series, format_value, parse_statuses, parse_threshold
 from chaosdrill.units import format_duration, parse_duration, parse_rate, parse_share
 
+# What an editor may accept; `${...}` stands wherever a variable does.
+_VARIABLE = r"\$\{"
+_NUMBER = r"^\s*[0-9]*\.?[0-9]+\s*"
+DURATION_PATTERN = rf"{_NUMBER}(us|µs|ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*$|{_VARIABLE}"
+SHARE_PATTERN = rf"{_NUMBER}%\s*$|{_VARIABLE}"
+RATE_PATTERN = rf"{_NUMBER}(/s|/min)?\s*$|{_VARIABLE}"
+
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    Field(json_schema_extra={"type": "string", "examples": ["30 s", "5 min", "250 ms"]}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30 s", "5 min", "250 ms"]}),
 ]
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
-    Field(json_schema_extra={"type": "string", "examples": ["34 %", "99.9 %"]}),
+    WithJsonSchema({"type": "string", "pattern": SHARE_PATTERN, "examples": ["34 %", "99.9 %"]}),
 ]
 Rate = Annotated[
     float,
     BeforeValidator(parse_rate),
-    Field(json_schema_extra={"type": "string", "examples": ["50", "50/s"]}),
+    WithJsonSchema({"type": ["string", "number"], "pattern": RATE_PATTERN, "examples": ["50", "50/s"]}),
 ]
+
+
+def _longer_than_nothing(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("it must last longer than 0 s")
+    return seconds
 
 
 def _readable_statuses(text: str) -> str:
@@ -35,7 +56,24 @@ def _readable_statuses(text: str) -> str:
     return text
 
 
-Statuses = Annotated[str, AfterValidator(_readable_statuses)]
+def _readable_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or len(text.partition("://")[2]) == 0:
+        raise ValueError(f"{text!r} is no address of a web service; it begins with http:// or https://")
+    return text
+
+
+def _readable_address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):
+        raise ValueError(f"{text!r} is not host:port, such as 127.0.0.1:5432")
+    return text
+
+
+LongerThanNothing = Annotated[Duration, AfterValidator(_longer_than_nothing)]
+Statuses = Annotated[str, AfterValidator(_readable_statuses), WithJsonSchema({"type": ["string", "integer"]})]
+Url = Annotated[str, AfterValidator(_readable_url)]
+Address = Annotated[str, AfterValidator(_readable_address)]
+Limit = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]
 PhaseName = Literal["baseline", "fault", "recovery"]
 
 
@@ -54,11 +92,11 @@ class Frozen(BaseModel):
 class HttpSource(Frozen):
     """Requests at a fixed rate, whatever the answers do (an open loop)."""
 
-    url: str
-    rate: Rate = 10.0
-    method: str = "GET"
-    timeout: Duration = 2.0
-    headers: dict[str, str] = {}
+    url: Url = Field(description="what is requested")
+    rate: Rate = Field(10.0, description="requests per second")
+    method: str = Field("GET", description="the HTTP method")
+    timeout: LongerThanNothing = Field(2.0, description="how long an answer may take")
+    headers: dict[str, str] = Field({}, description="sent with every request")
     expect: Statuses = Field(
         "200-399", description="status codes that count as right: '200', '200-399', '200,404'"
     )
@@ -67,20 +105,20 @@ class HttpSource(Frozen):
 class TcpSource(Frozen):
     """Connections to a port at a fixed rate: how long the handshake takes, and whether it succeeds."""
 
-    address: str = Field(description="host:port")
-    rate: Rate = 1.0
-    timeout: Duration = 2.0
+    address: Address = Field(description="host:port")
+    rate: Rate = Field(1.0, description="connections per second")
+    timeout: LongerThanNothing = Field(2.0, description="how long the handshake may take")
 
 
 class SourceSpec(Frozen):
     """One source of samples: exactly one of `http`, `tcp` or `target`."""
 
-    http: HttpSource | None = None
-    tcp: TcpSource | None = None
+    http: HttpSource | None = Field(None, description="requests: availability, error_rate, latencies")
+    tcp: TcpSource | None = Field(None, description="connections: availability, error_rate, latencies")
     target: str | None = Field(
         None, description="a service of the target system: ready, restarts, cpu, breaker"
     )
-    every: Duration = Field(1.0, description="how often a `target` is read")
+    every: LongerThanNothing = Field(1.0, description="how often a `target` is read")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SourceSpec:
@@ -93,12 +131,12 @@ class SourceSpec(Frozen):
 class Bound(Frozen):
     """A threshold on a signal: exactly one of above, below, at-least, at-most, equals."""
 
-    signal: str
-    above: str | None = None
-    below: str | None = None
-    at_least: str | None = None
-    at_most: str | None = None
-    equals: str | None = None
+    signal: str = Field(description="source.series, such as pay.availability")
+    above: Limit | None = Field(None, description="more than this")
+    below: Limit | None = Field(None, description="less than this")
+    at_least: Limit | None = Field(None, description="this or more")
+    at_most: Limit | None = Field(None, description="this or less")
+    equals: Limit | None = Field(None, description="exactly this, such as closed for a circuit breaker")
 
     @model_validator(mode="after")
     def _readable(self) -> Bound:
@@ -155,6 +193,13 @@ def _window(value: object) -> float | Literal["phase"]:
     return "phase" if value == "phase" else parse_duration(value)
 
 
+Window = Annotated[
+    float | Literal["phase"],
+    BeforeValidator(_window),
+    WithJsonSchema({"type": "string", "pattern": f"^phase$|{DURATION_PATTERN}"}),
+]
+
+
 class Criterion(Bound):
     """What must be true for the hypothesis to hold.
 
@@ -163,10 +208,12 @@ class Criterion(Bound):
     time and stays there to the end of the recovery.
     """
 
-    over: Annotated[float | Literal["phase"], BeforeValidator(_window)] | None = None
-    within: Duration | None = None
-    after: Literal["fault-start", "fault-end"] = "fault-end"
-    phase: tuple[PhaseName, ...] = ("fault", "recovery")
+    over: Window | None = Field(None, description="phase: one window; 10 s: every such window")
+    within: Duration | None = Field(None, description="a deadline: true by then, and to the end")
+    after: Literal["fault-start", "fault-end"] = Field(
+        "fault-end", description="what the deadline counts from"
+    )
+    phase: tuple[PhaseName, ...] = Field(("fault", "recovery"), description="the phases that count")
 
     @model_validator(mode="before")
     @classmethod
@@ -197,7 +244,7 @@ class Criterion(Bound):
 class StopCondition(Bound):
     """When to abort: the bound is the *bad* side, and it must stay bad `for` this long."""
 
-    for_: Duration = Field(0.0, alias="for")
+    for_: Duration = Field(0.0, alias="for", description="how long it must stay bad")
 
     def sentence(self) -> str:
         """Return the condition in words: 'pay.availability below 95 % for 5 s'."""
@@ -207,34 +254,34 @@ class StopCondition(Bound):
 class BlastRadius(Frozen):
     """The most that may be hit; both limits apply."""
 
-    max_targets: Annotated[int, Field(ge=1)] | None = None
-    max_share: Share | None = None
+    max_targets: Annotated[int, Field(ge=1)] | None = Field(None, description="so many at most")
+    max_share: Share | None = Field(None, description="so large a part of the candidates at most")
 
 
 class Phases(Frozen):
     """How long to watch before the first fault and after the last one."""
 
-    baseline: Duration = 10.0
-    recovery: Duration = 30.0
+    baseline: Duration = Field(10.0, description="before the first fault")
+    recovery: Duration = Field(30.0, description="after the last fault")
 
 
 class ChaosdrillBlock(Frozen):
     """Everything that chaosdrill adds to a Chaos Toolkit experiment."""
 
-    name: Literal["chaosdrill"] = "chaosdrill"
-    version: Literal[1] = 1
-    service: str | None = None
-    environment: str = "sandbox"
-    hypothesis: str | None = None
-    expected_outcome: str | None = None
-    signals: dict[str, SourceSpec] = {}
-    criteria: tuple[Criterion, ...] = ()
-    abort_when: tuple[StopCondition, ...] = ()
-    blast_radius: BlastRadius = BlastRadius()
-    phases: Phases = Phases()
-    time_limit: Duration = 3600.0
-    seed: int = 0
-    checklist: dict[str, Any] = {}
+    name: Literal["chaosdrill"] = Field("chaosdrill", description="marks the block as ours")
+    version: Literal[1] = Field(1, description="of this format")
+    service: str | None = Field(None, description="the service that is put to the test")
+    environment: str = Field("sandbox", description="where it runs; --environment overrides it")
+    hypothesis: str | None = Field(None, description="the sentence that should stay true")
+    expected_outcome: str | None = Field(None, description="what should happen, and why")
+    signals: dict[str, SourceSpec] = Field({}, description="what is measured, by a name of your own")
+    criteria: tuple[Criterion, ...] = Field((), description="what must hold for the hypothesis to hold")
+    abort_when: tuple[StopCondition, ...] = Field((), description="when the run is stopped early")
+    blast_radius: BlastRadius = Field(BlastRadius(), description="the most that may be hit")
+    phases: Phases = Field(Phases(), description="how long to watch before and after")
+    time_limit: LongerThanNothing = Field(3600.0, description="the most that the run may take")
+    seed: int = Field(0, description="which of the candidates are hit; the same seed hits the same ones")
+    checklist: dict[str, Any] = Field({}, description="answers to items of the checklist")
 
     @model_validator(mode="before")
     @classmethod

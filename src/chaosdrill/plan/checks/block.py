@@ -144,7 +144,8 @@ def _sentence(error: Any) -> str:
 def _hint(error: Any) -> str:
     if error["type"] != "literal_error":
         return ""
-    return nearest(str(error["input"]), re.findall(r"'([^']*)'", str(error["ctx"]["expected"])))
+    known = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))
+    return nearest(str(error["input"]), known) if known else "it is the only one there is"
 
 
 def _hangs_on_variable(given: Any) -> bool:

@@ -9,27 +9,11 @@ from importlib.util import find_spec
 
 from chaosdrill.plan.checks.activities import strings_of
 from chaosdrill.plan.checks.findings import Findings, close_to, nearest
-from chaosdrill.plan.checks.toolkit import OUR_NAME, Outline
+from chaosdrill.plan.checks.toolkit import OUR_NAME, TOP_KEYS, Outline
 from chaosdrill.plan.checks.variables import Variables, names_in
 from chaosdrill.plan.reader import Node, shown
 
-TOP_KEYS = (
-    "version",
-    "title",
-    "description",
-    "tags",
-    "contributions",
-    "configuration",
-    "secrets",
-    "controls",
-    "steady-state-hypothesis",
-    "method",
-    "rollbacks",
-    "runtime",
-    "extensions",
-    "dry",
-)
-ACTIVITY_KEYS = (
+_ACTIVITY_KEYS = (
     "type",
     "name",
     "provider",
@@ -118,7 +102,7 @@ def _doubt_name(activity: Node, first: dict[str, Node], found: Findings) -> None
 
 
 def _doubt_activity(activity: Node, variables: Variables, found: Findings) -> None:
-    _unknown_keys(activity, ACTIVITY_KEYS, "an activity", found)
+    _unknown_keys(activity, _ACTIVITY_KEYS, "an activity", found)
     for key, hint in (("timeout", "set it in the provider"), ("dry", "use --dry-run")):
         node = activity.get(key)
         if node is not None and not node.is_null:

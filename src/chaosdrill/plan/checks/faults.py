@@ -29,7 +29,7 @@ class FaultAction:
     def arguments(self) -> dict[str, Any]:
         """The arguments as Chaos Toolkit sees them, before it replaces variables."""
         node = self.arguments_node
-        return node.plain() if node.kind == "map" else {}
+        return node.plain() if node.kind == "map" and node is not self.node else {}
 
     @property
     def arguments_node(self) -> Node:

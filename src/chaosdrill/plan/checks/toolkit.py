@@ -11,10 +11,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chaosdrill.plan.checks.activities import check_activity, check_refs, check_tolerance
-from chaosdrill.plan.checks.findings import Findings, nearest
+from chaosdrill.plan.checks.findings import Findings, close_to, nearest
 from chaosdrill.plan.reader import Node, shown
 
 OUR_NAME = "chaosdrill"
+TOP_KEYS = (
+    "version",
+    "title",
+    "description",
+    "tags",
+    "contributions",
+    "configuration",
+    "secrets",
+    "controls",
+    "steady-state-hypothesis",
+    "method",
+    "rollbacks",
+    "runtime",
+    "extensions",
+    "dry",
+)
 _VARIABLE_TYPES = ("str", "string", "int", "integer", "float", "number", "bytes", "bool", "json")
 _REMOVE = "remove the line, or give it a value"
 
@@ -60,7 +76,7 @@ def check_experiment(root: Node, found: Findings) -> Outline:
     for key in ("title", "description"):
         node = root.get(key)
         if node is None or node.empty:
-            found.error(root.key(key), f"an experiment needs a `{key}`")
+            _missing(root, key, found)
     _check_tags(root, found)
     block = _check_extensions(root, found)
     configuration = _mapping(root, "configuration", found)
@@ -75,7 +91,7 @@ def check_experiment(root: Node, found: Findings) -> Outline:
             found.error(hypothesis.key("title"), "a hypothesis needs a `title`")
         probes = _list(hypothesis, "probes", found)
     if root.get("method") is None:
-        found.error(root, "an experiment needs a `method`", "[] when it only checks its hypothesis")
+        _missing(root, "method", found)
     method = _list(root, "method", found)
     outline = Outline(probes, method, _rollbacks(root, found), configuration, secrets, block)
     _check_activities(outline, found)
@@ -91,6 +107,14 @@ def _check_activities(outline: Outline, found: Findings) -> None:
     known = outline.named
     for activities in (outline.probes, outline.method, outline.rollbacks):
         check_refs(activities, known, found)
+
+
+def _missing(root: Node, key: str, found: Findings) -> None:
+    hint = "[] when it only checks its hypothesis" if key == "method" else ""
+    for written, _ in root.fields.values():
+        if written.text not in TOP_KEYS and close_to(written.text, [key]):
+            hint = f"line {written.line} says {shown(written.text)}"
+    found.error(root.key(key), f"an experiment needs a `{key}`", hint)
 
 
 def _mapping(parent: Node, key: str, found: Findings) -> Node | None:
