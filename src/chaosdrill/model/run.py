@@ -132,7 +132,8 @@ class Verdict(Record):
 
     execution: completed | aborted | errored · hypothesis: held | deviated | inconclusive | not evaluated ·
     response: within | outside | not exercised · cleanup: verified | unverified | failed · coverage: full |
-    partial | none.
+    partial | none | unknown (no fault of ours in the file). word: HELD | DEVIATED | INCONCLUSIVE |
+    NOT EVALUATED | ABORTED | ERRORED | RESIDUE LEFT.
     """
 
     execution: Line
