@@ -14,7 +14,6 @@ from pathlib import Path
 from chaosdrill import __version__, faults, signals, targets
 from chaosdrill.clock import SystemClock
 from chaosdrill.ctk.process import EngineProcess
-from chaosdrill.errors import Refused
 from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.pipeline import Workshop
 from chaosdrill.ports import Signal, Target
@@ -40,22 +39,12 @@ def workshop(engine: EngineProcess) -> Workshop:
     return Workshop(
         clock=clock,
         engine=engine,
-        open_target=_open_target,
+        open_target=targets.open,
         open_fault=faults.open,
         open_signals=lambda block, target: _open_signals(block, target, clock),
         entropy=secrets.token_hex(2),
         versions=_versions(),
     )
-
-
-def _open_target(environment: str) -> Target:
-    if environment not in targets.systems():
-        known = ", ".join(targets.systems())
-        raise Refused(
-            f"not injecting: there is no environment {environment!r}",
-            next_step=f"choose one of: {known}",
-        )
-    return targets.open(environment)
 
 
 def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) -> Mapping[str, Signal]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from chaosdrill import report, verdict
 from chaosdrill.clock import iso
-from chaosdrill.errors import ChaosdrillError
+from chaosdrill.errors import ChaosdrillError, TargetUnreachable
 from chaosdrill.execute.runner import EngineHandle, Parts, Runner
 from chaosdrill.execute.sampling import Sampling
 from chaosdrill.model.experiment import ChaosdrillBlock
@@ -120,7 +120,7 @@ def plan(request: Request, workshop: Workshop) -> Plan:
         {
             "source": str(file.path),
             "options": dict(request.options),
-            "environment": dict(target.environment()),
+            "environment": _environment(file, target),
         }
     )
     block = resolve_block(file, expanded["configuration"])
@@ -140,6 +140,18 @@ def plan(request: Request, workshop: Workshop) -> Plan:
         ),
         target=target,
     )
+
+
+def _environment(file: ExperimentFile, target: Target) -> dict[str, str]:
+    """Return the target's variables for the file; a file that touches no target does without them."""
+    if not file.faults and file.block_node is None:
+        return {}
+    try:
+        return dict(target.environment())
+    except TargetUnreachable:
+        if file.faults:
+            raise
+        return {}
 
 
 def _pin(

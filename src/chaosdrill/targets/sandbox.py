@@ -54,6 +54,10 @@ class SandboxTarget:
             state.DIRECTORY_VARIABLE: str(sandbox.directory),
         }
 
+    def series(self, service: str) -> Mapping[str, float | None]:
+        """Return the gauges of one service. Raises TargetUnreachable when the sandbox does not answer."""
+        return self.sandbox().series(service)
+
 
 def _require(service: str, known: Iterable[str], what: str) -> None:
     names = list(known)
