@@ -29,6 +29,7 @@ async def balancer(runtime: Runtime) -> None:
     client = Client()
 
     def report() -> None:
+        runtime.log.write("info", "health", **checkout.health(), **payment.health())
         runtime.channel.tell(event="health", health=checkout.health() | payment.health())
 
     checkout = Upstream(client, CHECKOUT_TIMEOUT, report)
@@ -45,7 +46,8 @@ async def balancer(runtime: Runtime) -> None:
             return await payment.send(request)
         return answer(404, error="here are /checkout, /health and /metrics")
 
-    service = Service(runtime, "balancer", serve, _HELPS)
+    # Those behind it log every request already.
+    service = Service(runtime, "balancer", serve, _HELPS, log_requests=False)
     service.numbers.gauge("balancer_retries", lambda: checkout.retries + payment.retries)
     service.numbers.gauge(
         "balancer_healthy_backends", lambda: sum((checkout.health() | payment.health()).values())

@@ -114,7 +114,7 @@ def find(directory: Path | None = None) -> Sandbox | None:
     """Return the sandbox in `directory` when its supervisor lives and has got ready, else None."""
     directory = directory or state.default_directory()
     found = state.read(directory)
-    if found is None or not found.get("shop_url") or not alive(*found["supervisor"]):
+    if found is None or not found.get("up") or not alive(*found["supervisor"]):
         return None
     return Sandbox(directory, found["shop_url"])
 

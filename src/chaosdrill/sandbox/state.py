@@ -112,11 +112,20 @@ def read(directory: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def exists(directory: Path) -> bool:
+    """Return whether `state.json` is there."""
+    return (directory / _STATE).exists()
+
+
 def write(directory: Path, content: Mapping[str, Any]) -> None:
-    """Replace `state.json`: a reader sees the old content or the new one, never half of it."""
+    """Replace `state.json`: a reader sees the old content or the new one, never half of it.
+
+    On a full disk the old one stays.
+    """
     new = directory / (_STATE + ".new")
-    new.write_text(json.dumps(content, indent=1), "utf-8")
-    new.replace(directory / _STATE)
+    with suppress(OSError):
+        new.write_text(json.dumps(content, indent=1), "utf-8")
+        new.replace(directory / _STATE)
 
 
 def remove(directory: Path) -> None:

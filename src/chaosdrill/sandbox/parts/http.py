@@ -1,7 +1,10 @@
 """HTTP/1.1 on both sides over asyncio, as little of it as the sandbox needs.
 
 Bodies are held in memory, because a balancer may only try again while nothing has gone out to the caller.
-Knows nothing of balancing, payments or metrics.
+Requests carry a Content-Length or no body; a chunked one is refused with 501. The reading of heads is our
+own: with h11 the whole sandbox took 62 % of a core at 100 checkouts per second instead of 37 % (106 % instead
+of 68 % at 200), and the CPU stress experiment has but two cores. Knows nothing of balancing, payments or
+metrics.
 """
 
 from __future__ import annotations
@@ -11,15 +14,17 @@ import json
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import h11
-
 HOST = "127.0.0.1"
+LARGEST_HEAD = 1 << 14
 LARGEST_BODY = 1 << 20
 
 #: RFC 9110, 9.2.2: repeating these has the same intended effect as sending them once.
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(slots=True)
@@ -47,9 +52,98 @@ class ConnectionLost(OSError):
     """The other side refused, closed or broke the connection before its answer was complete."""
 
 
+class BadMessage(Exception):
+    """What came in is not HTTP that we take; `status` says why."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(_REASONS[status])
+        self.status = status
+
+
 def answer(status: int, /, **fields: Any) -> Response:
     """Return a response with `fields` as its JSON body."""
     return Response(status, json.dumps(fields).encode() + b"\n")
+
+
+@dataclass(slots=True)
+class _Head:
+    """The first line of a message in its three words, and the few headers that matter here."""
+
+    words: tuple[str, str, str]
+    length: int = 0
+    close: bool = False
+    waits: bool = False
+    content_type: str = ""
+
+
+def _read_head(data: bytes) -> _Head:
+    """Return what stands before the empty line. Raises BadMessage."""
+    first, *lines = data.decode("latin-1").split("\r\n")
+    words = first.split(" ", 2)
+    if len(words) != 3:
+        raise BadMessage(400)
+    head = _Head((words[0], words[1], words[2]), close="HTTP/1.0" in first)
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name[-1] in " \t":
+            raise BadMessage(400)
+        match name.lower():
+            case "content-length":
+                head.length = _read_length(value.strip())
+            case "transfer-encoding":
+                raise BadMessage(501)
+            case "connection":
+                head.close = head.close or "close" in value.lower()
+            case "expect":
+                head.waits = True
+            case "content-type":
+                head.content_type = value.strip()
+    return head
+
+
+def _read_length(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise BadMessage(400)
+    if len(text) > 10 or int(text) > LARGEST_BODY:
+        raise BadMessage(413)
+    return int(text)
+
+
+class _Messages:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._head: _Head | None = None
+
+    def add(self, data: bytes) -> None:
+        """Take what came in. Raises BadMessage when somebody sends on and on."""
+        self._data += data
+        if len(self._data) > LARGEST_HEAD + LARGEST_BODY:
+            raise BadMessage(413)
+
+    def waits(self) -> bool:
+        """Return, once, whether the sender wants to hear '100 Continue' before it sends the body."""
+        waits = self._head is not None and self._head.waits
+        if self._head is not None:
+            self._head.waits = False
+        return waits
+
+    def next(self) -> tuple[_Head, bytes] | None:
+        """Return the next whole message, or None until more comes in. Raises BadMessage."""
+        if self._head is None:
+            end = self._data.find(b"\r\n\r\n")
+            if end < 0 and len(self._data) <= LARGEST_HEAD:
+                return None
+            if not 0 <= end <= LARGEST_HEAD:
+                raise BadMessage(431)
+            self._head, self._data = _read_head(self._data[:end]), self._data[end + 4 :]
+        head = self._head
+        if len(self._data) < head.length:
+            return None
+        body, self._data = self._data[: head.length], self._data[head.length :]
+        self._head = None
+        return head, body
 
 
 class _Inbound(asyncio.Protocol):
@@ -57,9 +151,8 @@ class _Inbound(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._http = h11.Connection(h11.SERVER)
+        self._messages = _Messages()
         self._transport: asyncio.Transport | None = None
-        self._request: Request | None = None
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,10 +168,10 @@ class _Inbound(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._http.receive_data(data)
+            self._messages.add(data)
             self._advance()
-        except h11.RemoteProtocolError as problem:
-            self._refuse(problem.error_status_hint or 400)
+        except BadMessage as problem:
+            self._refuse(problem)
 
     @property
     def busy(self) -> bool:
@@ -91,38 +184,32 @@ class _Inbound(asyncio.Protocol):
             self._transport.abort()
 
     def _advance(self) -> None:
-        while self._task is None:
-            event = self._http.next_event()
-            if isinstance(event, h11.Request):
-                self._request = Request(event.method.decode(), event.target.decode("latin-1"))
-            elif isinstance(event, h11.Data) and self._request is not None:
-                self._request.body += bytes(event.data)
-                if len(self._request.body) > LARGEST_BODY:
-                    raise h11.RemoteProtocolError("body too large", error_status_hint=413)
-            elif isinstance(event, h11.EndOfMessage) and self._request is not None:
-                self._task = asyncio.create_task(self._answer(self._request))
-                self._task.add_done_callback(self._hang_up_after_a_crash)
-            elif event is h11.NEED_DATA or event is h11.PAUSED:
-                return
-            elif isinstance(event, h11.ConnectionClosed):
-                if self._transport is not None:
-                    self._transport.close()
-                return
+        """Begin with the next request, unless one is being answered: answers go out in their order."""
+        if self._task is not None or self._transport is None:
+            return
+        message = self._messages.next()
+        if message is None:
+            if self._messages.waits():
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            return
+        head, body = message
+        method, path, version = head.words
+        if not version.startswith("HTTP/1.") or not path.startswith("/"):
+            raise BadMessage(400)
+        self._task = asyncio.create_task(self._answer(Request(method, path, body), head.close))
+        self._task.add_done_callback(self._hang_up_after_a_crash)
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request, close: bool) -> None:
         response = await self._server.handler(request)
         self._task = None
         if self._transport is None:
             return
-        self._send(response, without_body=request.method == "HEAD")
-        if self._http.our_state is h11.MUST_CLOSE or self._server.draining:
-            self._transport.close()
-            return
-        self._http.start_next_cycle()
+        close = close or self._server.draining
+        self._send(response, close, without_body=request.method == "HEAD")
         try:
             self._advance()
-        except h11.RemoteProtocolError as problem:
-            self._refuse(problem.error_status_hint or 400)
+        except BadMessage as problem:
+            self._refuse(problem)
 
     def _hang_up_after_a_crash(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (problem := task.exception()) is not None:
@@ -130,27 +217,21 @@ class _Inbound(asyncio.Protocol):
             asyncio.get_running_loop().call_exception_handler(context)
             self.close()
 
-    def _send(self, response: Response, *, without_body: bool = False) -> None:
+    def _send(self, response: Response, close: bool, *, without_body: bool = False) -> None:
         assert self._transport is not None
-        head = h11.Response(
-            status_code=response.status,
-            headers=[
-                ("content-type", response.content_type),
-                ("content-length", str(len(response.body))),
-            ],
-        )
-        out = self._http.send(head) or b""
-        if not without_body:
-            out += self._http.send(h11.Data(data=response.body)) or b""
-        out += self._http.send(h11.EndOfMessage()) or b""
-        self._transport.write(out)
+        head = (
+            f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}\r\n"
+            f"content-type: {response.content_type}\r\ncontent-length: {len(response.body)}\r\n"
+            f"{'connection: close' if close else 'connection: keep-alive'}\r\n\r\n"
+        ).encode("latin-1")
+        self._transport.write(head if without_body else head + response.body)
+        if close:
+            self._transport.close()
+            self._transport = None
 
-    def _refuse(self, status: int) -> None:
-        if self._transport is None:
-            return
-        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._send(answer(status, error="not an HTTP request that this server takes"))
-        self._transport.close()
+    def _refuse(self, problem: BadMessage) -> None:
+        if self._transport is not None:
+            self._send(answer(problem.status, error=str(problem)), close=True)
 
 
 class Server:
@@ -182,13 +263,12 @@ class Server:
 
 
 class _Outbound(asyncio.Protocol):
-    """One kept-alive connection to a server."""
+    """One kept-alive connection to a server, which carries one request at a time."""
 
     def __init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT)
+        self._messages = _Messages()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Response] | None = None
-        self._response = Response(0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -214,54 +294,33 @@ class _Outbound(asyncio.Protocol):
             self._transport.abort()
 
     async def exchange(self, request: Request) -> Response:
-        """Send `request` and return its answer."""
+        """Send `request` and return its answer. Raises ConnectionLost."""
         if self._transport is None:
             raise ConnectionLost("the connection is closed")
         self._answer = asyncio.get_running_loop().create_future()
-        head = h11.Request(
-            method=request.method,
-            target=request.path,
-            headers=[("host", "sandbox"), ("content-length", str(len(request.body)))],
+        head = (
+            f"{request.method} {request.path} HTTP/1.1\r\nhost: sandbox\r\n"
+            f"content-length: {len(request.body)}\r\n\r\n"
         )
-        out = self._http.send(head) or b""
-        out += self._http.send(h11.Data(data=request.body)) or b""
-        self._transport.write(out + (self._http.send(h11.EndOfMessage()) or b""))
+        self._transport.write(head.encode("latin-1") + request.body)
         return await self._answer
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._http.receive_data(data)
-            self._advance()
-        except h11.RemoteProtocolError:
+            self._messages.add(data)
+            message = self._messages.next()
+            if message is None:
+                return
+            head, body = message
+            response = Response(int(head.words[1]), body, head.content_type)
+        except (BadMessage, ValueError):
             self.abort()
-
-    def _advance(self) -> None:
-        while True:
-            event = self._http.next_event()
-            if isinstance(event, h11.Response):
-                kind = next((v for k, v in event.headers if k == b"content-type"), b"")
-                self._response = Response(event.status_code, b"", kind.decode("latin-1"))
-            elif isinstance(event, h11.Data):
-                self._response.body += bytes(event.data)
-                if len(self._response.body) > LARGEST_BODY:
-                    raise h11.RemoteProtocolError("body too large")
-            elif isinstance(event, h11.EndOfMessage):
-                self._finish()
-                return
-            elif event is h11.NEED_DATA:
-                return
-            else:
-                self.abort()
-                return
-
-    def _finish(self) -> None:
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-        elif self._transport is not None:
+            return
+        waiting, self._answer = self._answer, None
+        if head.close and self._transport is not None:
             self._transport.close()
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(self._response)
-        self._answer = None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(response)
 
     def _fail(self, why: str) -> None:
         if self._answer is not None and not self._answer.done():
@@ -276,8 +335,8 @@ class Client:
         self._idle: dict[int, list[_Outbound]] = {}
         self._open: dict[int, set[_Outbound]] = {}
 
-    async def send(self, port: int, request: Request, timeout: float) -> Response:
-        """Return the answer. Raises ConnectionLost, or TimeoutError after `timeout` seconds."""
+    async def send(self, port: int, request: Request, timeout: float | None = None) -> Response:
+        """Return the answer. Raises ConnectionLost, and TimeoutError after `timeout` seconds if given."""
         async with asyncio.timeout(timeout):
             connection = self._take(port) or await self._connect(port)
             try:

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from time import sleep
 
@@ -30,12 +31,17 @@ def identity(pid: int) -> str | None:
     try:
         # Field 2 is the name in brackets and may hold anything; 3 is the state, 22 the start (proc(5)).
         fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-        boot = (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text("ascii")[:8]
     except (OSError, ValueError):
         return None
     if not fields or fields[0] in (b"Z", b"X"):
         return None
-    return f"{boot}-{fields[19].decode()}"
+    return f"{_boot()}-{fields[19].decode()}"
+
+
+@cache
+def _boot() -> str:
+    """Return what tells this run of the machine from others: start times count from its boot."""
+    return (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text("ascii")[:8]
 
 
 def _identity_elsewhere(pid: int) -> str | None:

@@ -30,8 +30,11 @@ class Service:
         service: str,
         serve: Callable[[Request], Awaitable[Response]],
         helps: Mapping[str, str],
+        *,
+        log_requests: bool = True,
     ) -> None:
         self._runtime = runtime
+        self._log_requests = log_requests
         self._serve = serve
         self.numbers = Numbers(_HELPS | dict(helps), {"service": service, "instance": runtime.id})
 
@@ -55,12 +58,13 @@ class Service:
         took = clock() - start
         self.numbers.count("http_requests", code=str(response.status))
         self.numbers.observe("http_request_duration_seconds", took)
-        self._runtime.log.write(
-            "info" if response.status < 500 else "error",
-            "request",
-            method=request.method,
-            path=request.path,
-            status=response.status,
-            ms=round(took * 1000, 2),
-        )
+        if self._log_requests or response.status >= 500:
+            self._runtime.log.write(
+                "info" if response.status < 500 else "error",
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status,
+                ms=round(took * 1000, 2),
+            )
         return response

@@ -76,7 +76,7 @@ class Upstream:
         if first is None:
             return answer(503, error="no instance")
         try:
-            return await self._client.send(first.port, request, self._timeout)
+            return await self._client.send(first.port, request)
         except ConnectionLost as problem:
             self._eject(first)
             second = self._pick(first) if request.method in IDEMPOTENT else None
@@ -84,7 +84,7 @@ class Upstream:
                 return answer(502, error=f"{first.id}: {problem}")
         self.retries += 1
         try:
-            return await self._client.send(second.port, request, self._timeout)
+            return await self._client.send(second.port, request)
         except ConnectionLost as problem:
             self._eject(second)
             return answer(502, error=f"{second.id}: {problem}")

@@ -32,12 +32,13 @@ from chaosdrill.sandbox.supervisor.fleet import Fleet
 EVERY = 1.0
 
 
-def _write_state(directory: Path, fleet: Fleet) -> None:
+def _write_state(directory: Path, fleet: Fleet, up: bool) -> None:
     pid = os.getpid()
     state.write(
         directory,
         {
             "version": 1,
+            "up": up,
             "supervisor": [pid, identity(pid)],
             "processes": fleet.processes(),
             "ports": {i.id: i.port for i in fleet.instances.values()},
@@ -48,7 +49,7 @@ def _write_state(directory: Path, fleet: Fleet) -> None:
     )
 
 
-async def _watch(fleet: Fleet, clock: SystemClock) -> None:
+async def _watch(fleet: Fleet, clock: SystemClock, directory: Path, ending: asyncio.Event) -> None:
     # psutil takes as long to import as one of our processes to start, so not before they are up.
     from chaosdrill.sandbox.supervisor.meter import Meter
 
@@ -57,8 +58,12 @@ async def _watch(fleet: Fleet, clock: SystemClock) -> None:
         await asyncio.sleep(EVERY)
         meter.read(clock.mono(), list(fleet.instances.values()))
         fleet.replace_hung()
-        with suppress(TimeoutError):
+        # A full disk or a full process table must not end the watching.
+        with suppress(TimeoutError, OSError):
             await fleet.scale()
+        if not state.exists(directory):
+            # Somebody deleted the folder: nobody can find or end this sandbox any more but itself.
+            ending.set()
 
 
 async def supervise(directory: Path, lock: int, progress: int, errors: BinaryIO) -> None:
@@ -67,7 +72,7 @@ async def supervise(directory: Path, lock: int, progress: int, errors: BinaryIO)
     fleet = Fleet(directory, errors, clock)
     faults = Disturbances(fleet, clock)
     control = Control(directory, fleet, faults, clock)
-    fleet.on_change = lambda: _write_state(directory, fleet)
+    fleet.on_change = lambda: _write_state(directory, fleet, up=False)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, control.ending.set)
     watching = None
@@ -76,10 +81,12 @@ async def supervise(directory: Path, lock: int, progress: int, errors: BinaryIO)
             state.make_private(directory / folder)
         await control.listen()
         await fleet.start()
+        fleet.on_change = lambda: _write_state(directory, fleet, up=True)
+        fleet.changed()
         os.write(progress, b'{"up": true}\n')
         os.close(progress)
         os.close(lock)
-        watching = asyncio.create_task(_watch(fleet, clock))
+        watching = asyncio.create_task(_watch(fleet, clock, directory, control.ending))
         await control.ending.wait()
     except (OSError, TimeoutError, ChaosdrillError) as problem:
         slow = [i.id for i in fleet.instances.values() if i.state != "ready"]

@@ -72,7 +72,7 @@ class Disturbances:
         self._fleet = fleet
         self._clock = clock
         self._active: dict[str, Active] = {}
-        fleet.on_spawn = self._resume
+        fleet.on_ready = self._resume
 
     def facts(self) -> list[dict[str, Any]]:
         """Return every fault that is on, oldest first."""
@@ -150,13 +150,17 @@ class Disturbances:
             if name in place.holds:
                 place.holds.discard(name)
                 await self._fleet.spawn(place)
+            place.pinned.discard(name)
         self._fleet.changed()
 
     def _places(self, active: Active) -> list[Instance]:
         missing = [name for name in active.hit if name not in self._fleet.instances]
         if missing:
             raise Impossible(f"there is no {missing[0]} in the sandbox any more")
-        return [self._fleet.instances[name] for name in active.hit]
+        places = [self._fleet.instances[name] for name in active.hit]
+        for place in places:
+            place.pinned.add(active.id)
+        return places
 
     async def _hold_down(self, active: Active) -> None:
         places = self._places(active)

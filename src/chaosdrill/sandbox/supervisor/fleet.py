@@ -30,7 +30,7 @@ HUNG_AFTER = 10.0
 
 #: Seconds that an instance gets to finish when it is told to leave.
 LEAVE_WITHIN = 4.0
-READY_WITHIN = 10.0
+READY_WITHIN = 15.0
 
 
 class Fleet:
@@ -40,7 +40,7 @@ class Fleet:
         self.instances: dict[str, Instance] = {}
         self.payment_settings = dict(topology.PAYMENT_SETTINGS)
         self.load: dict[str, Any] = {"rate": 0.0}
-        self.on_spawn: Callable[[Instance], None] = lambda _: None
+        self.on_ready: Callable[[Instance], None] = lambda _: None
         self.on_change: Callable[[], None] = lambda: None
         self._directory = directory
         self._errors = errors
@@ -167,7 +167,7 @@ class Fleet:
         for number in range(len(places) + 1, wanted + 1):
             await self.spawn(self._make_place(topology.SCALED, f"{topology.SCALED}-{number}"))
         for instance in places[: wanted - 1 : -1] if wanted < len(places) else []:
-            if instance.holds or instance.burners:
+            if instance.pinned:
                 break
             await self.retire(instance)
             await self._remove(instance)
@@ -225,7 +225,7 @@ class Fleet:
                 # The balancer says how those behind it are; the others are well when they say so.
                 instance.healthy = instance.service not in topology.BALANCED
                 self._pauses.pop(instance.id, None)
-                self.on_spawn(instance)
+                self.on_ready(instance)
                 self.run_aside(self._tell_balancer())
             case "health":
                 for name, healthy in message["health"].items():
@@ -268,8 +268,14 @@ class Fleet:
         if lived < EARLY_DEATH:
             pause = self._pauses[instance.id] = min(LONGEST_PAUSE, 2 * self._pauses.get(instance.id, 0.05))
             await asyncio.sleep(pause)
-        if self.instances.get(instance.id) is instance:
-            await self.spawn(instance)
+        while self.instances.get(instance.id) is instance:
+            try:
+                await self.spawn(instance)
+            except OSError:
+                # No memory or no process left on the machine: that passes, or a person sees it in `status`.
+                await asyncio.sleep(LONGEST_PAUSE)
+            else:
+                return
 
     def processes(self) -> dict[str, list[tuple[int, str]]]:
         """Return (pid, identity) of everything that runs, by place."""

@@ -59,7 +59,11 @@ class Burner:
 
 @dataclass(slots=True)
 class Instance:
-    """A place and its process. `state` is starting, ready, unhealthy, leaving, held or down."""
+    """A place and its process. `state` is starting, ready, unhealthy, leaving, held or down.
+
+    `pinned` names the faults that act here, so that the autoscaler leaves the place alone; `holds` those that
+    keep it empty.
+    """
 
     id: str
     service: str
@@ -76,6 +80,7 @@ class Instance:
     cpu: float = 0.0
     cpu_used: dict[int, float] = field(default_factory=dict)
     breaker: int = 0
+    pinned: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
     burners: list[Burner] = field(default_factory=list)
 
