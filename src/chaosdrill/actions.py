@@ -8,17 +8,19 @@ nobody has cleared anything.
 from __future__ import annotations
 
 import threading
-import uuid
+from dataclasses import replace
 from typing import Any
 
-from chaoslib.exceptions import InterruptExecution
+from chaoslib.exceptions import ActivityFailed
+from chaoslib.exit import exit_gracefully
 
 from chaosdrill import faults, targets
 from chaosdrill.clock import SystemClock
-from chaosdrill.errors import ChaosdrillError
+from chaosdrill.errors import ChaosdrillError, FaultFailed, Refused
+from chaosdrill.execute.unwind import undo
 from chaosdrill.plan.resolve import fault_spec
 from chaosdrill.plan.scope import choose
-from chaosdrill.ports import Fault, Scope, UndoRecord
+from chaosdrill.ports import Fault, Scope
 from chaosdrill.record import context
 from chaosdrill.record.context import RunContext
 from chaosdrill.record.ledger import Entry
@@ -33,8 +35,8 @@ def instance_failure(
 ) -> Outcome:
     """Kill instances of the service `target` and hold them down for `duration` ('30 s').
 
-    How many: `count` (1 by default) or `share` ('34 %'). Returns what was hit. Raises InterruptExecution when
-    the fault was not cleared or could not be injected or undone.
+    How many: `count` (1 by default) or `share` ('34 %'). Returns what was hit. A fault that
+    was not cleared, or that could not be injected or undone, raises ActivityFailed and ends the run.
     """
     return _inject("instance_failure", target=target, duration=duration, count=count, share=share)
 
@@ -44,7 +46,7 @@ def network_latency(
 ) -> Outcome:
     """Delay the traffic towards `target` by `delay` ('100 ms'), give or take `jitter`, for `duration`.
 
-    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    Returns what was hit; fails as instance_failure does.
     """
     return _inject("network_latency", target=target, duration=duration, delay=delay, jitter=jitter)
 
@@ -52,7 +54,7 @@ def network_latency(
 def network_loss(duration: str, loss: str, target: str = "database") -> Outcome:
     """Lose the share `loss` ('10 %') of the traffic towards `target` for `duration`.
 
-    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    Returns what was hit; fails as instance_failure does.
     """
     return _inject("network_loss", target=target, duration=duration, loss=loss)
 
@@ -60,7 +62,7 @@ def network_loss(duration: str, loss: str, target: str = "database") -> Outcome:
 def network_cut(duration: str, target: str = "database") -> Outcome:
     """Cut every connection towards `target` and refuse new ones for `duration`.
 
-    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    Returns what was hit; fails as instance_failure does.
     """
     return _inject("network_cut", target=target, duration=duration)
 
@@ -75,7 +77,7 @@ def cpu_stress(
 ) -> Outcome:
     """Burn CPU in instances of `target`: `workers` times `load` ('80 %') of a core each, for `duration`.
 
-    Returns what was hit. Raises InterruptExecution as instance_failure does.
+    Returns what was hit; fails as instance_failure does.
     """
     return _inject(
         "cpu_stress", target=target, duration=duration, workers=workers, load=load, count=count, share=share
@@ -91,16 +93,28 @@ def _inject(kind: str, **arguments: Any) -> Outcome:
         with run.injecting():
             return _inject_cleared(run, kind, given)
     except ChaosdrillError as error:
-        # Anything weaker than InterruptExecution would be journalled as a failed activity, and Chaos Toolkit
-        # would go on to the next fault.
-        raise InterruptExecution(f"{kind}: {error}") from error
+        raise _stopping(run, f"{kind}: {error}") from error
     except Exception as bug:
         # A mistake of ours must stop the run too: Chaos Toolkit would note it and play the next action.
-        raise InterruptExecution(f"{kind}: {type(bug).__name__}: {bug}") from bug
+        raise _stopping(run, f"{kind}: {type(bug).__name__}: {bug}") from bug
+
+
+def _stopping(run: RunContext | None, message: str) -> ActivityFailed:
+    """Have the run end after this activity, and return what the activity ends with.
+
+    An exception alone would not: whatever an action raises, Chaos Toolkit notes it and plays the next one.
+    """
+    if run is None:
+        exit_gracefully()
+    else:
+        run.emit({"event": "run.stopping", "reason": message})
+        run.stopping.set()
+    return ActivityFailed(message)
 
 
 def _inject_alone(kind: str, arguments: dict[str, Any]) -> Outcome:
     spec = fault_spec(kind, arguments)
+    clock = SystemClock()
     system = targets.open("sandbox")
     system.check()
     scope = choose(spec, system.candidates(spec))
@@ -110,27 +124,25 @@ def _inject_alone(kind: str, arguments: dict[str, Any]) -> Outcome:
         fault.start(record)
         threading.Event().wait(spec.duration)
     finally:
-        fault.stop(record)
-    left = fault.residue(record)
-    if left:
-        raise InterruptExecution(f"{kind}: still on: {'; '.join(left)}")
-    return {"hit": list(scope.chosen), "seconds": spec.duration, "residue": left}
+        undoing = undo(fault, record, clock)
+    if undoing.residue:
+        raise FaultFailed(f"still on: {'; '.join(undoing.residue)}")
+    return {"hit": list(scope.chosen), "seconds": spec.duration}
 
 
 def _inject_cleared(run: RunContext, kind: str, arguments: dict[str, Any]) -> Outcome:
     if run.stopping.is_set():
-        raise InterruptExecution(f"not injecting {kind}: the run is being stopped")
+        raise Refused("not injecting: the run is being stopped")
     spec = fault_spec(kind, arguments)
     # As specs, so that a default written out is the same fault as one left out.
     cleared = run.take_cleared(lambda c: c["kind"] == kind and fault_spec(kind, c["arguments"]) == spec)
     if cleared is None:
-        raise InterruptExecution(f"not injecting {kind}: it is not among the faults that were cleared")
+        raise Refused("not injecting: it is not among the faults that were cleared")
     scope = Scope(tuple(cleared["chosen"]), int(cleared["candidates"]))
     fault = faults.open(kind, cleared["system"])
-    fault_id = f"{run.next_fault_id()}-{uuid.uuid4().hex[:6]}"
-    record = {**fault.prepare(spec, scope), "fault": fault_id}
+    record = {**fault.prepare(spec, scope), "run": run.id}
     entry = Entry(
-        id=fault_id,
+        id=run.next_fault_id(),
         kind=kind,
         system=cleared["system"],
         target=spec.target,
@@ -141,41 +153,33 @@ def _inject_cleared(run: RunContext, kind: str, arguments: dict[str, Any]) -> Ou
     )
     run.ledger.intend(entry)
     _tell(run, "fault.intended", entry)
-    return _play(run, fault, record, entry)
+    return _play(run, fault, entry)
 
 
-def _play(run: RunContext, fault: Fault, record: UndoRecord, entry: Entry) -> Outcome:
+def _play(run: RunContext, fault: Fault, entry: Entry) -> Outcome:
+    clock = SystemClock()
+    started = clock.mono()
     error = ""
-    began = SystemClock()
-    started = began.mono()
     try:
-        fault.start(record)
+        fault.start(entry.record)
         run.ledger.active(entry.id)
         _tell(run, "fault.active", entry)
-        run.stopping.wait(max(0.0, entry.duration - (began.mono() - started)))
+        run.stopping.wait(max(0.0, entry.duration - (clock.mono() - started)))
     except ChaosdrillError as failure:
         error = str(failure)
         _tell(run, "fault.failed", entry, error=error)
         raise
     finally:
         how = "abort" if run.stopping.is_set() else "time limit"
-        left = undo(fault, record)
-        run.ledger.undone(entry.id, residue=left, how=how, error=error)
-        _tell(run, "fault.undone", entry, residue=left, how=how, error=error)
-    if left:
-        raise InterruptExecution(f"{entry.kind}: still on: {'; '.join(left)}")
+        undoing = undo(fault, entry.record, clock)
+        run.ledger.undone(entry.id, replace(undoing, error=undoing.error or error), how)
+        facts = {"residue": list(undoing.residue), "how": how, "error": undoing.error or error}
+        _tell(run, "fault.undone", entry, at=undoing.ended, **facts)
+    if undoing.residue:
+        raise FaultFailed(f"still on: {'; '.join(undoing.residue)}")
     if run.stopping.is_set():
-        raise InterruptExecution(f"{entry.kind}: ended early, the run is being stopped")
-    return {"hit": list(entry.hit), "seconds": round(began.mono() - started, 3), "residue": left}
-
-
-def undo(fault: Fault, record: UndoRecord) -> list[str]:
-    """Stop a fault and return what is still on; an undo that fails is residue, not an exception."""
-    try:
-        fault.stop(record)
-        return fault.residue(record)
-    except ChaosdrillError as failure:
-        return [f"the undo failed: {failure}"]
+        raise FaultFailed("ended early, because the run is being stopped")
+    return {"hit": list(entry.hit), "seconds": round(undoing.ended - clock.epoch_anchor, 3)}
 
 
 def _tell(run: RunContext, event: str, entry: Entry, **facts: Any) -> None:

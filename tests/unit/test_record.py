@@ -15,7 +15,7 @@ import pytest
 from chaosdrill.clock import ManualClock, SystemClock, from_iso, iso
 from chaosdrill.errors import RecordUnusable, Refused, UsageError
 from chaosdrill.record import folder, journal, ledger, running
-from chaosdrill.record.ledger import Entry, Ledger
+from chaosdrill.record.ledger import Entry, Ledger, Undoing
 
 
 def _entry(name: str = "f1") -> Entry:
@@ -30,7 +30,7 @@ def test_a_fault_goes_from_intended_over_active_to_undone(tmp_path: Path) -> Non
     clock.advance(1)
     book.active("f1")
     clock.advance(5)
-    book.undone("f1", residue=[], how="time limit")
+    book.undone("f1", Undoing(clock.now()), "time limit")
     (entry,) = book.entries()
     assert (entry.state, entry.open, entry.ended and entry.started and entry.ended - entry.started) == (
         "undone",
@@ -42,7 +42,7 @@ def test_a_fault_goes_from_intended_over_active_to_undone(tmp_path: Path) -> Non
 def test_residue_keeps_a_fault_open(tmp_path: Path) -> None:
     book = Ledger(tmp_path / "ledger.jsonl", ManualClock())
     book.intend(_entry())
-    book.undone("f1", residue=["still delayed"], how="abort")
+    book.undone("f1", Undoing(1.0, ("still delayed",)), "abort")
     assert book.entries()[0].open
 
 

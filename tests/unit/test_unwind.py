@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chaosdrill.clock import ManualClock
-from chaosdrill.errors import FaultFailed
+from chaosdrill.errors import FaultFailed, Refused
 from chaosdrill.execute.unwind import unwind
 from chaosdrill.ports import FaultSpec, Scope, UndoRecord
 from chaosdrill.record import journal
@@ -50,7 +50,7 @@ def _world(tmp_path: Path) -> tuple[Ledger, journal.Journal, dict[str, bool]]:
 
 def test_the_newest_fault_is_undone_first(tmp_path: Path) -> None:
     book, events, lights = _world(tmp_path)
-    assert unwind(book, events, lambda *_: Switch(lights), by="runner") == []
+    assert unwind(book, events, lambda *_: Switch(lights), ManualClock()) == []
     events.close()
     undone = [e["id"] for e in journal.read(tmp_path / "journal.jsonl") if e["event"] == "fault.undone"]
     assert undone == ["attic", "cellar", "hall"]
@@ -59,7 +59,7 @@ def test_the_newest_fault_is_undone_first(tmp_path: Path) -> None:
 
 def test_an_undo_that_fails_is_residue_and_stops_nothing(tmp_path: Path) -> None:
     book, events, lights = _world(tmp_path)
-    residue = unwind(book, events, lambda *_: Switch(lights, broken="attic"), by="runner")
+    residue = unwind(book, events, lambda *_: Switch(lights, broken="attic"), ManualClock())
     events.close()
     assert residue == ["light on attic: the undo failed: the switch fell off"]
     assert lights == {"hall": False, "cellar": False, "attic": True}
@@ -70,16 +70,16 @@ def test_an_adapter_that_is_missing_is_residue(tmp_path: Path) -> None:
     book, events, _ = _world(tmp_path)
 
     def nothing(kind: str, system: str) -> Switch:
-        raise KeyError(f"{system}/{kind}")
+        raise Refused(f"there is no {system}/{kind}")
 
-    assert len(unwind(book, events, nothing, by="runner")) == 3
+    assert len(unwind(book, events, nothing, ManualClock())) == 3
     events.close()
 
 
 def test_unwinding_twice_undoes_nothing_twice(tmp_path: Path) -> None:
     book, events, lights = _world(tmp_path)
-    unwind(book, events, lambda *_: Switch(lights), by="runner")
+    unwind(book, events, lambda *_: Switch(lights), ManualClock())
     lights["hall"] = True  # Somebody else's doing: not ours to switch off.
-    assert unwind(book, events, lambda *_: Switch(lights), by="runner") == []
+    assert unwind(book, events, lambda *_: Switch(lights), ManualClock()) == []
     events.close()
     assert lights["hall"]

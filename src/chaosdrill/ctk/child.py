@@ -138,7 +138,7 @@ class EngineProcess:
     def _play(self, loaded: Loaded, command: dict[str, Any]) -> int:
         folder = Path(command["folder"])
         ledger = Ledger(folder / LEDGER, self._clock)
-        run = context.RunContext(ledger, command["cleared"], self._events.send)
+        run = context.RunContext(folder.name, ledger, command["cleared"], self._events.send)
         context.enter(run)
         self._context = run
         _log_into(folder / ENGINE_LOG, self._events.redactor)

@@ -78,7 +78,8 @@ class Observer(RunEventHandler):
     def activity_completed(self, activity: Any, run: Any) -> None:
         """Tell how it ended; leave when it ended because the run is stopping."""
         lines = run.get("exception") or [""]
-        error = {"error": str(lines[-1]).strip()} if lines[-1] else {}
+        said = str(lines[-1]).strip().removeprefix("chaoslib.exceptions.ActivityFailed: ")
+        error = {"error": said} if said else {}
         status = {"status": run.get("status", "interrupted")}
         self._events.send({"event": "activity.ended", **self._named(activity), **status, **error})
         self._leave_if_stopping()

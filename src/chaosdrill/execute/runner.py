@@ -194,7 +194,7 @@ class Runner:
         self._drain()
         if self._state.ended is None and self._state.phase != "starting":
             self._engine_ended()
-        residue = unwind(parts.ledger, parts.journal, parts.open_fault, by="runner")
+        residue = unwind(parts.ledger, parts.journal, parts.open_fault, self._clock)
         if parts.sampling is not None and parts.sampling.running:
             parts.sampling.stop()
             parts.journal.write("signals.stopped", samples=parts.sampling.count)
@@ -269,8 +269,8 @@ class Runner:
             state.undone += 1
             if not state.active and state.undone >= len(self._planned) and state.phase == "fault":
                 self._enter("recovery", self._block.phases.recovery if self._block else None, at)
-        elif event == "fault.failed":
-            self._abort("chaosdrill", f"a fault could not be injected: {facts['error']}")
+        elif event == "run.stopping":
+            self._abort("chaosdrill", facts["reason"])
         elif event == "method.started" and not self._planned:
             self._enter("fault", None, at)
         elif event == "method.ended" and state.phase == "fault" and not state.active:

@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from chaosdrill.errors import ChaosdrillError
-from chaosdrill.ports import Fault
+from chaosdrill.ports import Clock, Fault, UndoRecord
 from chaosdrill.record.journal import Journal
-from chaosdrill.record.ledger import Entry, Ledger
+from chaosdrill.record.ledger import Entry, Ledger, Undoing
 
 OpenFault = Callable[[str, str], Fault]
 
+#: How long what was hit may take to come back once the fault is off, before that counts as residue.
+HEALING_SECONDS = 10.0
+_LOOK_AGAIN = 0.1
 
-def unwind(ledger: Ledger, journal: Journal, open_fault: OpenFault, *, by: str) -> list[str]:
+
+def undo(fault: Fault, record: UndoRecord, clock: Clock) -> Undoing:
+    """Stop one fault, then look for it until nothing is found any more, at most for HEALING_SECONDS.
+
+    An undo that fails is residue and not an exception: whoever undoes has more to undo.
+    """
+    try:
+        fault.stop(record)
+        ended = clock.now()
+        deadline = clock.mono() + HEALING_SECONDS
+        while (left := fault.residue(record)) and clock.mono() < deadline:
+            clock.wait(threading.Event(), _LOOK_AGAIN)
+        return Undoing(ended, tuple(left))
+    except ChaosdrillError as error:
+        return Undoing(clock.now(), (f"the undo failed: {error}",), str(error))
+    except Exception as bug:  # noqa: BLE001 - one broken adapter must not keep the others from being undone
+        said = f"{type(bug).__name__}: {bug}"
+        return Undoing(clock.now(), (f"the undo failed: {said}",), said)
+
+
+def unwind(ledger: Ledger, journal: Journal, open_fault: OpenFault, clock: Clock) -> list[str]:
     """Fence the run, undo every open fault, and return what is still on, in words; empty when clean.
 
-    `open_fault(kind, system)` gives the fault's adapter. One that can't be opened is residue.
+    `open_fault(kind, system)` gives the fault's adapter; one that can't be opened is residue.
     """
     left_open = [entry for entry in ledger.entries() if entry.open]
     if not left_open:
         return []
-    ledger.fence(by)
+    ledger.fence("runner")
     journal.write("unwind.started", count=len(left_open))
     residue = []
     for entry in reversed(left_open):
-        left, error = _undo(entry, open_fault)
-        ledger.undone(entry.id, residue=left, how="unwind", error=error)
+        undoing = _undo(entry, open_fault, clock)
+        ledger.undone(entry.id, undoing, "unwind")
         journal.write(
             "fault.undone",
+            at=undoing.ended,
             id=entry.id,
             kind=entry.kind,
             target=entry.target,
             hit=list(entry.hit),
-            residue=left,
+            residue=list(undoing.residue),
             how="unwind",
-            error=error,
+            error=undoing.error,
         )
-        residue += [f"{entry.kind} on {entry.target}: {what}" for what in left]
+        residue += [f"{entry.kind} on {entry.target}: {what}" for what in undoing.residue]
     journal.write("unwind.ended", residue=residue)
     return residue
 
 
-def _undo(entry: Entry, open_fault: OpenFault) -> tuple[list[str], str]:
+def _undo(entry: Entry, open_fault: OpenFault, clock: Clock) -> Undoing:
     try:
         fault = open_fault(entry.kind, entry.system)
-        fault.stop(entry.record)
-        return fault.residue(entry.record), ""
     except ChaosdrillError as error:
-        return [f"the undo failed: {error}"], str(error)
-    except Exception as bug:  # noqa: BLE001 - one broken adapter must not keep the others from being undone
-        return [f"the undo failed: {type(bug).__name__}: {bug}"], str(bug)
+        return Undoing(clock.now(), (f"nobody knows how to undo it: {error}",), str(error))
+    return undo(fault, entry.record, clock)

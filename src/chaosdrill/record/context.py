@@ -19,8 +19,13 @@ class RunContext:
     """One run, seen from the process that plays it."""
 
     def __init__(
-        self, ledger: Ledger, cleared: list[dict[str, Any]], emit: Callable[[dict[str, Any]], None]
+        self,
+        run_id: str,
+        ledger: Ledger,
+        cleared: list[dict[str, Any]],
+        emit: Callable[[dict[str, Any]], None],
     ) -> None:
+        self.id = run_id
         self.ledger = ledger
         self.emit = emit
         self.stopping = threading.Event()

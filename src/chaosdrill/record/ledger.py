@@ -48,6 +48,15 @@ class Entry:
         return self.state != UNDONE or bool(self.residue)
 
 
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """How an undo came out: when the fault was stopped (epoch seconds), and what was still found of it."""
+
+    ended: float
+    residue: tuple[str, ...] = ()
+    error: str = ""
+
+
 class Ledger:
     """The ledger of one run; safe to append to from several processes."""
 
@@ -82,9 +91,16 @@ class Ledger:
         with self._locked() as file:
             self._append(file, {"state": ACTIVE, "id": entry_id}, sync=False)
 
-    def undone(self, entry_id: str, *, residue: list[str], how: str, error: str = "") -> None:
-        """Write that the fault was undone, with what was still found of it (`residue`, empty when clean)."""
-        line = {"state": UNDONE, "id": entry_id, "residue": residue, "how": how, "error": error}
+    def undone(self, entry_id: str, undoing: Undoing, how: str) -> None:
+        """Write that the fault was undone, when, and what was still found of it."""
+        line = {
+            "state": UNDONE,
+            "id": entry_id,
+            "ended": undoing.ended,
+            "residue": list(undoing.residue),
+            "how": how,
+            "error": undoing.error,
+        }
         with self._locked() as file:
             self._append(file, line, sync=True)
 
@@ -145,7 +161,7 @@ def entries(path: Path) -> list[Entry]:
         if state == ACTIVE and entry.state == INTENDED:
             entry.state, entry.started = ACTIVE, moment
         elif state == UNDONE:
-            entry.state, entry.ended = UNDONE, moment
+            entry.state, entry.ended = UNDONE, float(row.get("ended", moment))
             entry.residue = tuple(row.get("residue", ()))
             entry.how, entry.error = row.get("how", ""), row.get("error", "")
     return list(found.values())
