@@ -1,0 +1,22 @@
+"""Where runs lie, and who asks: what every command needs, and what must cost no imports."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from pathlib import Path
+
+
+def home(chosen: str | None = None) -> Path:
+    """Return the folder that `runs/` lies in: the option, CHAOSDRILL_HOME, or the working directory."""
+    return Path(chosen or os.environ.get("CHAOSDRILL_HOME") or ".").absolute()
+
+
+def actor() -> str:
+    """Return who runs this, as user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{platform.node()}"

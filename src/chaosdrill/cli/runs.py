@@ -1,0 +1,210 @@
+"""Runs that have ended, read from their folders: list, show, report and judge them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chaosdrill.cli import place
+from chaosdrill.cli.screen.layout import beside, print_json, shown, table
+from chaosdrill.cli.screen.stream import Stream, stdout
+from chaosdrill.cli.screen.words import clean, short_name
+from chaosdrill.clock import from_iso
+from chaosdrill.errors import Exit, RecordUnusable
+from chaosdrill.record import folder as folders
+from chaosdrill.record import journal, running
+from chaosdrill.record.folder import JOURNAL, RunFolder
+from chaosdrill.units import format_duration
+
+FORMATS = ("html", "md", "json", "junit")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON on standard output.")
+#: Of a title, at least this much is shown before a run's id is cut to its last part.
+SHORTEST_TITLE = 24
+
+
+# ---- runs
+
+
+@click.command()
+@AS_JSON
+@click.pass_context
+def runs(ctx: click.Context, as_json: bool) -> None:
+    """List the runs under --home, the newest last."""
+    home = place.home(ctx.obj["home"])
+    live = {run.folder for run in running.live_runs() if not run.lost}
+    found = [_row(folder, live) for folder in folders.all_runs(home)]
+    if as_json:
+        print_json(found)
+        return
+    out = stdout()
+    if not found:
+        out.line(f"no runs in {shown(home / 'runs')}; start one: chaosdrill demo")
+        return
+    for line in _table(found, out):
+        out.line(line)
+
+
+def _row(folder: RunFolder, live: set[Path]) -> dict[str, Any]:
+    try:
+        facts = folder.facts()
+    except RecordUnusable as error:
+        return {"id": folder.id, "folder": str(folder.path), "word": "unreadable", "error": str(error)}
+    started, ended = str(facts.get("started") or ""), facts.get("ended")
+    word = (facts.get("verdict") or {}).get("word")
+    if facts.get("state") != "sealed":
+        word = "running" if folder.path.resolve() in live else "lost"
+    return {
+        "id": folder.id,
+        "folder": str(folder.path),
+        "started": started,
+        "word": word or "no verdict",
+        "exit_code": (facts.get("verdict") or {}).get("exit_code"),
+        "seconds": _seconds(started, ended),
+        "title": clean(facts.get("title") or ""),
+    }
+
+
+def _seconds(started: str, ended: object) -> float | None:
+    try:
+        return round(from_iso(str(ended)) - from_iso(started), 3) if ended else None
+    except ValueError:
+        return None
+
+
+def _table(found: Sequence[Mapping[str, Any]], out: Stream) -> list[str]:
+    head = ("run", "started (UTC)", "verdict", "took", "title")
+    whole = table(head, [(run["id"], *_cells(run)) for run in found])
+    if not out.terminal or whole[0].index("title") + SHORTEST_TITLE <= out.columns:
+        return whole
+    cut = table(head, [(short_name(run["id"]), *_cells(run)) for run in found])
+    return [line if len(line) <= out.columns else line[: out.columns - 1] + "~" for line in cut]
+
+
+def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
+    took = format_duration(round(run["seconds"])) if run.get("seconds") is not None else ""
+    started = run.get("started", "")[:19].replace("T", " ")
+    return started, run["word"], took, run.get("title") or run.get("error", "")
+
+
+# ---- show
+
+
+@click.command()
+@click.argument("run", default="last")
+@AS_JSON
+@click.pass_context
+def show(ctx: click.Context, run: str, as_json: bool) -> None:
+    """Show a run's verdict and what happened, in order.
+
+    RUN is an id, a part of one, a path, or `last`.
+    """
+    folder = folders.find(place.home(ctx.obj["home"]), run)
+    facts, events = folder.facts(), journal.read(folder.file(JOURNAL))
+    if as_json:
+        print_json({"folder": str(folder.path), "facts": facts, "events": events})
+        return
+    from chaosdrill.cli.screen.lines import event_line
+    from chaosdrill.cli.screen.verdicts import box, criteria
+    from chaosdrill.model.run import Verdict
+
+    out = stdout()
+    if facts.get("verdict"):
+        verdict = Verdict.model_validate(facts["verdict"])
+        for line in (*box(verdict, str(facts.get("title", "")), out), *criteria(verdict, out)):
+            out.line(line)
+    else:
+        out.line(f"{clean(facts.get('title', ''))}: no verdict; {_unsealed(folder)}")
+    out.line()
+    origin = from_iso(facts["started"])
+    for event in events:
+        told = event_line(event, origin, out)
+        if told is not None:
+            out.line(told)
+    out.line()
+    out.line(beside("run", shown(folder.path), out))
+    if folder.file("report.html").exists():
+        out.line(beside("report", shown(folder.file("report.html")), out))
+
+
+def _unsealed(folder: RunFolder) -> str:
+    name = short_name(folder.id)
+    live = [run for run in running.live_runs() if run.folder == folder.path.resolve()]
+    if live and not live[0].lost:
+        return f"it is still on; stop it: chaosdrill abort {name}"
+    return f"its runner died before it could be judged; judge it: chaosdrill judge {name}"
+
+
+# ---- report
+
+
+@click.command()
+@click.argument("run", default="last")
+@click.option("--format", "formats", default=",".join(FORMATS), show_default=True, help="Which to write.")
+@AS_JSON
+@click.pass_context
+def report(ctx: click.Context, run: str, formats: str, as_json: bool) -> None:
+    """Write a run's reports again, into its folder, and print where they are.
+
+    RUN is an id, a part of one, a path, or `last`.
+    """
+    chosen = [part.strip() for part in formats.split(",") if part.strip()]
+    unknown = [part for part in chosen if part not in FORMATS]
+    if unknown or not chosen:
+        raise click.BadParameter(f"{formats!r}: choose from {', '.join(FORMATS)}", param_hint="--format")
+    folder = folders.find(place.home(ctx.obj["home"]), run)
+    from chaosdrill import report as reports
+
+    paths = reports.write(folder, chosen)
+    if as_json:
+        print_json({"run": folder.id, "reports": [str(path) for path in paths]})
+        return
+    for path in paths:
+        stdout().line(shown(path))
+
+
+# ---- judge
+
+
+@click.command()
+@click.argument("run", default="last")
+@AS_JSON
+@click.pass_context
+def judge(ctx: click.Context, run: str, as_json: bool) -> int:
+    """Judge a run again, from its folder alone; the exit code is the verdict's.
+
+    RUN is an id, a part of one, a path, or `last`. Nothing in the folder is changed.
+    """
+    folder = folders.find(place.home(ctx.obj["home"]), run)
+    from chaosdrill.cli.screen.stream import stderr
+    from chaosdrill.cli.screen.verdicts import box, criteria, verdict_facts
+    from chaosdrill.pipeline import judge as judge_again
+
+    facts = folder.facts()
+    verdict = judge_again(folder)
+    recorded, altered = facts.get("verdict"), folder.altered()
+    same = None if recorded is None else recorded == verdict.model_dump(mode="json")
+    if as_json:
+        print_json({**verdict_facts(folder, verdict), "same_as_recorded": same, "altered": altered})
+    else:
+        out = stdout()
+        for line in (*box(verdict, str(facts.get("title", "")), out), *criteria(verdict, out)):
+            out.line(line)
+        out.line()
+        out.line(beside("recorded", _compared(same, recorded), out))
+        if altered:
+            words = f"changed since the run was sealed: {', '.join(altered)}"
+            out.line(beside("warning", words, out))
+    if verdict.exit_code != Exit.HELD:
+        stderr().line(f"chaosdrill: {verdict.word.upper()}: {clean(verdict.why)}")
+    return verdict.exit_code
+
+
+def _compared(same: bool | None, recorded: Mapping[str, Any] | None) -> str:
+    if recorded is None:
+        return "no verdict was recorded; the run was never sealed"
+    if same:
+        return "the same verdict, line by line"
+    return f"ANOTHER verdict: {str(recorded.get('word', '?')).upper()}: {clean(recorded.get('why', ''))}"

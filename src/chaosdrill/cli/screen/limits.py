@@ -1,0 +1,72 @@
+"""Live values against their limits, in words: what the plain lines and the live view say of a signal.
+
+A live value looks at the last seconds only, so being on the wrong side now is a warning and no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaosdrill.execute.sampling import Reading
+from chaosdrill.model.experiment import Bound, ChaosdrillBlock, Criterion, StopCondition
+from chaosdrill.model.signal import SERIES, format_value
+
+#: On which side of its limit a value is when it is on the wrong one.
+_WRONG = {"above": "under", "at_least": "under", "below": "over", "at_most": "over", "equals": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The criteria and stop conditions of one run, by signal."""
+
+    criteria: tuple[Criterion, ...] = ()
+    stops: tuple[StopCondition, ...] = ()
+
+    @classmethod
+    def of(cls, block: ChaosdrillBlock | None) -> Limits:
+        """Return the limits that a block sets; none without a block."""
+        return cls(block.criteria, block.abort_when) if block else cls()
+
+    def state(self, reading: Reading) -> str:
+        """Return 'ok', 'under', 'over', 'off' (not equal), 'abort' (a stop condition's side) or 'no data'."""
+        value = reading.value
+        if value is None or reading.count == 0:
+            return "no data"
+        if any(s.allows(value) for s in self.stops if s.signal == reading.signal):
+            return "abort"
+        bound = self.bound(reading)
+        return "ok" if bound is None or bound.allows(value) else _WRONG[bound.comparison]
+
+    def bound(self, reading: Reading) -> Criterion | None:
+        """Return the criterion to show beside a reading: the first that it is on the wrong side of."""
+        mine = [c for c in self.criteria if c.signal == reading.signal]
+        wrong = [c for c in mine if reading.value is not None and not c.allows(reading.value)]
+        return next(iter(wrong or mine), None)
+
+    def breached(self, readings: Sequence[Reading]) -> list[tuple[StopCondition, Reading | None]]:
+        """Return every stop condition with the reading that is on its side now, None when none is."""
+        seen = {r.signal: r for r in readings if r.value is not None and r.count}
+        found = []
+        for stop in self.stops:
+            reading = seen.get(stop.signal)
+            bad = reading is not None and reading.value is not None and stop.allows(reading.value)
+            found.append((stop, reading if bad else None))
+        return found
+
+
+def limit_words(bound: Bound | None) -> str:
+    """Return a limit in words: 'above 99.9 %'; '' without one."""
+    if bound is None:
+        return ""
+    return f"{bound.comparison.replace('_', ' ')} {format_value(bound.threshold, bound.series.unit)}"
+
+
+def live_value(reading: Reading) -> str:
+    """Return a reading in a few characters: '99.87 %', '412 ms', '3', '-' for none."""
+    unit = SERIES[reading.signal.rsplit(".", 1)[-1]].unit
+    if reading.value is None or reading.count == 0:
+        return "-"
+    if unit == "share":
+        return f"{reading.value * 100:.2f}".rstrip("0").rstrip(".") + " %"
+    return format_value(reading.value, unit)

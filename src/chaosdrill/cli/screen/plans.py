@@ -1,0 +1,89 @@
+"""What a dry run shows: whom a run would hit and for how long, what it would watch, when it would stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
+from chaosdrill.cli.screen.stream import stdout
+from chaosdrill.cli.screen.words import clean, fault_words, names
+from chaosdrill.model.experiment import BlastRadius, ChaosdrillBlock, SourceSpec
+from chaosdrill.model.run import PlannedFault
+from chaosdrill.pipeline import Plan
+from chaosdrill.units import format_duration, format_share
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Print what a run of `plan` would do; nothing has been injected."""
+    if as_json:
+        print_json(_facts(plan))
+        return
+    out = stdout()
+    block = plan.block
+    out.line(out.paint(clean(plan.title), bold=True))
+    out.line(f"{shown(plan.file.path)}, on {plan.environment}")
+    out.line()
+    sections = [
+        ("hypothesis", [clean(block.hypothesis)] if block and block.hypothesis else []),
+        ("expected", [clean(block.expected_outcome)] if block and block.expected_outcome else []),
+        ("would hit", [words for fault in plan.planned for words in _fault(fault, block)]),
+        ("watched", [_source(name, spec) for name, spec in block.signals.items()] if block else []),
+        ("criteria", [criterion.sentence() for criterion in block.criteria] if block else []),
+        ("aborts when", list(_stops(block)) if block else []),
+        ("warnings", [clean(warning) for warning in plan.file.warnings]),
+    ]
+    for label, texts in sections:
+        for line in listed(label, texts or ["nothing"] if label == "would hit" else texts, out, 13):
+            out.line(line)
+    out.line()
+    out.line(beside("", f"nothing was injected; to run it: chaosdrill run {shown(plan.file.path)}", out, 0))
+
+
+def _fault(fault: PlannedFault, block: ChaosdrillBlock | None) -> Iterator[str]:
+    spec = {"kind": fault.kind, "hit": fault.chosen or [fault.target]}
+    yield f"{fault_words(spec)} for {format_duration(fault.duration)}"
+    share = len(fault.chosen) / fault.candidates if fault.candidates else 0.0
+    of = f"{len(fault.chosen)} of {fault.candidates} ({format_share(round(share, 3))}) of {fault.target}"
+    allowed = _allowed(block.blast_radius) if block else ""
+    yield f"  {of}{allowed}"
+
+
+def _allowed(limit: BlastRadius) -> str:
+    parts = [f"{limit.max_targets}"] if limit.max_targets is not None else []
+    parts += [format_share(limit.max_share)] if limit.max_share is not None else []
+    return f"; the blast radius allows {names(parts)}" if parts else ""
+
+
+def _source(name: str, spec: SourceSpec) -> str:
+    if spec.http is not None:
+        return f"{name}: {spec.http.method} {spec.http.url}, {spec.http.rate:g} per second"
+    if spec.tcp is not None:
+        return f"{name}: connections to {spec.tcp.address}, {spec.tcp.rate:g} per second"
+    return f"{name}: the service {spec.target}, every {format_duration(spec.every)}"
+
+
+def _stops(block: ChaosdrillBlock) -> Iterator[str]:
+    for condition in block.abort_when:
+        yield condition.sentence()
+    if block.abort_when:
+        yield "one of these signals falls silent"
+    yield f"the experiment takes longer than {format_duration(block.time_limit)}"
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    block = plan.block
+    signals = block.signals if block else {}
+    return {
+        "title": plan.title,
+        "file": str(plan.file.path),
+        "environment": plan.environment,
+        "hypothesis": block.hypothesis if block else None,
+        "expected_outcome": block.expected_outcome if block else None,
+        "faults": [fault.model_dump(mode="json") for fault in plan.planned],
+        "signals": {name: spec.model_dump(mode="json", by_alias=True) for name, spec in signals.items()},
+        "criteria": [c.sentence() for c in block.criteria] if block else [],
+        "aborts_when": list(_stops(block)) if block else [],
+        "warnings": [str(warning) for warning in plan.file.warnings],
+        "injected": False,
+    }

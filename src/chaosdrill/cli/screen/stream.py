@@ -1,0 +1,110 @@
+"""Standard output and standard error as the commands use them: writing never raises.
+
+A run must go on, and undo what it injected, whatever becomes of the terminal that shows it; and its exit code
+must be the verdict's even if nobody could be told the verdict. So a stream that failed once falls silent.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+import click
+
+#: Texts are made to fit this many columns where nobody says how wide the place is.
+COLUMNS = 80
+#: Long lines are hard to read; a wider terminal gets no longer ones, apart from tables.
+WIDEST = 100
+
+
+class Stream:
+    """One output stream, by its text file; None is a stream that was closed before we were started."""
+
+    def __init__(self, file: TextIO | None, environ: Mapping[str, str] = os.environ) -> None:
+        self.dead = file is None
+        self._file = file
+        self._descriptor = _descriptor(file)
+        self.encoding = (getattr(file, "encoding", None) or "utf-8").lower()
+        self.terminal = self._descriptor is not None and os.isatty(self._descriptor)
+        self.kind = environ.get("TERM", "")
+        # https://no-color.org: set and not empty means no colour.
+        self.colour = self.terminal and not environ.get("NO_COLOR") and self.kind not in ("", "dumb")
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file descriptor below, None when there is none."""
+        return self._descriptor
+
+    @property
+    def unicode(self) -> bool:
+        """Whether more than ASCII can be shown; the Linux console has hardly any other glyphs."""
+        return self.encoding.replace("-", "") in ("utf8", "utf16", "utf32") and self.kind != "linux"
+
+    @property
+    def columns(self) -> int:
+        """How wide texts may be: the terminal's width within reason, and 80 where there is no terminal."""
+        wide = shutil.get_terminal_size((COLUMNS, 24)).columns if self.terminal else COLUMNS
+        return max(20, min(wide, WIDEST))
+
+    def line(self, text: str = "") -> None:
+        """Write one line."""
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Write `text` now, past every buffer; after the first failure nothing is written any more."""
+        if self.dead or self._file is None:
+            return
+        try:
+            self._file.flush()
+            if self._descriptor is None:
+                self._file.write(text)
+            else:
+                _write_all(self._descriptor, text.encode(self.encoding, errors="replace"))
+        except (OSError, ValueError):
+            self._fall_silent()
+
+    def paint(self, text: str, **style: bool | str) -> str:
+        """Return `text` in `style` (click.style's words) where colours are shown, else as it is."""
+        return click.style(text, **style) if self.colour else text  # type: ignore[arg-type]
+
+    def _fall_silent(self) -> None:
+        self.dead = True
+        if self._descriptor is None:
+            return
+        try:
+            # What other code still holds in its buffer must not fail when Python flushes it at the end.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._descriptor)
+            os.close(nowhere)
+        except OSError:
+            return
+
+
+def stdout() -> Stream:
+    """Return this process's standard output."""
+    return Stream(sys.stdout)
+
+
+def stderr() -> Stream:
+    """Return this process's standard error."""
+    return Stream(sys.stderr)
+
+
+def _descriptor(file: TextIO | None) -> int | None:
+    try:
+        return file.fileno() if file is not None else None
+    except (OSError, ValueError):
+        return None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            # Somebody who shares this pipe has made it non-blocking, as CI runners do.
+            select.select([], [descriptor], [])

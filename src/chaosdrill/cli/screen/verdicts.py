@@ -1,0 +1,154 @@
+"""How a run came out: the word first, then five lines, the criteria, where it is written, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
+from chaosdrill.cli.screen.stream import Stream, stderr, stdout
+from chaosdrill.cli.screen.words import clean, count, short_name
+from chaosdrill.errors import Exit
+from chaosdrill.model.run import CriterionResult, Verdict
+from chaosdrill.model.signal import Unit, format_value
+from chaosdrill.pipeline import Outcome
+from chaosdrill.record.folder import RunFolder
+from chaosdrill.units import format_share
+
+#: The five lines, as the verdict names them and as people read them.
+LINES = (
+    ("execution", "execution"),
+    ("hypothesis", "hypothesis"),
+    ("response", "response"),
+    ("cleanup", "clean-up"),
+    ("coverage", "coverage"),
+)
+_COLOURS: dict[int, str] = {Exit.HELD: "green", Exit.RESIDUE: "red", Exit.DEVIATED: "red", Exit.CRASH: "red"}
+_MARKS = {"held": ("✓", "+"), "deviated": ("✗", "x"), "inconclusive": ("?", "?")}
+
+
+def show_outcome(outcome: Outcome, as_json: bool) -> None:
+    """Print how a run came out; unless it held, one line on standard error says why."""
+    verdict = outcome.verdict
+    if as_json:
+        print_json(outcome_facts(outcome))
+    else:
+        out = stdout()
+        facts = outcome.folder.facts()
+        for line in box(verdict, str(facts.get("title", "")), out):
+            out.line(line)
+        for line in criteria(verdict, out):
+            out.line(line)
+        out.line()
+        out.line(beside("run", shown(outcome.folder.path), out))
+        for line in _reports(outcome.reports, out):
+            out.line(line)
+        for warning in outcome.warnings:
+            out.line(beside("warning", clean(warning), out))
+        source = str((facts.get("source") or {}).get("path", "FILE"))
+        for line in listed("next", next_steps(verdict, outcome.folder, source), out):
+            out.line(line)
+    if verdict.exit_code != Exit.HELD:
+        stderr().line(f"chaosdrill: {verdict.word.upper()}: {clean(verdict.why)}")
+
+
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+    """Return what `run --json` prints."""
+    return {
+        **verdict_facts(outcome.folder, outcome.verdict),
+        "reports": [str(path) for path in outcome.reports],
+        "warnings": list(outcome.warnings),
+    }
+
+
+def verdict_facts(folder: RunFolder, verdict: Verdict) -> dict[str, Any]:
+    """Return a run with its verdict as JSON: {run, folder, word, exit_code, why, verdict}."""
+    return {
+        "run": folder.id,
+        "folder": str(folder.path),
+        "word": verdict.word,
+        "exit_code": verdict.exit_code,
+        "why": verdict.why,
+        "verdict": verdict.model_dump(mode="json"),
+    }
+
+
+def box(verdict: Verdict, title: str, out: Stream) -> Iterator[str]:
+    """Yield the verdict: its word, why, and five independent lines."""
+    rule = "─" if out.unicode else "-"
+    word = verdict.word.upper()
+    colour = _COLOURS.get(verdict.exit_code, "yellow")
+    ends = (out.paint(rule * 2, fg=colour), out.paint(rule * (out.columns - 4 - len(word)), fg=colour))
+    yield f"{ends[0]} {out.paint(word, fg=colour, bold=True)} {ends[1]}"
+    if title:
+        yield out.paint(beside("", clean(title), out, 0), bold=True)
+    yield beside("", clean(verdict.why), out, 0)
+    yield ""
+    lines = [(label, getattr(verdict, name)) for name, label in LINES]
+    state = max(len(line.state) for _, line in lines) + 2
+    for label, line in lines:
+        yield beside(f"{label:<12}{line.state:<{state}}", clean(line.text), out, 12 + state)
+    yield out.paint(rule * out.columns, fg=colour)
+
+
+def criteria(verdict: Verdict, out: Stream) -> Iterator[str]:
+    """Yield each criterion and each probe that was not met, with what was measured."""
+    for result in verdict.criteria:
+        mark = _MARKS[result.state][0 if out.unicode else 1]
+        yield beside(f"{mark} {result.state:<12}  ", result.sentence, out, 16)
+        yield beside("", "; ".join(_measured(result)), out, 16)
+    for probe in verdict.probes:
+        if not probe.met:
+            mark = _MARKS["deviated"][0 if out.unicode else 1]
+            why = probe.error or f"{probe.output} is outside the tolerance {probe.tolerance}"
+            words = f"probe {clean(probe.name)}, {probe.moment}: {clean(why)}"
+            yield beside(f"{mark} not met       ", words, out, 16)
+
+
+def _measured(result: CriterionResult) -> Iterator[str]:
+    if result.worst is None:
+        yield "nothing was measured"
+    else:
+        yield f"worst {format_value(result.worst, _unit(result))}"
+    if result.margin is not None:
+        missed = "missed by" if result.margin < 0 else "margin"
+        yield f"{missed} {_margin(abs(result.margin), _unit(result))}"
+    needed = f" of the {result.needed:,} needed" if result.samples < result.needed else ""
+    yield f"n {result.samples:,}{needed}"
+    if result.windows > 1:
+        bad = f", {result.windows_bad} bad" if result.windows_bad else ""
+        short = f", {result.windows_short} too short" if result.windows_short else ""
+        yield f"{count(result.windows, 'window')}{bad}{short}"
+
+
+def _unit(result: CriterionResult) -> Unit:
+    units: dict[str, Unit] = {"share": "share", "seconds": "seconds", "breaker": "breaker"}
+    return units.get(result.unit, "count")
+
+
+def _margin(margin: float, unit: Unit) -> str:
+    if unit == "share":
+        # Not percent: between 99.9 % and 99.8 % lie 0.1 percentage points.
+        return format_share(margin).replace(" %", " points")
+    return f"{margin:g}" if unit == "breaker" else format_value(margin, unit)
+
+
+def _reports(paths: Sequence[Path], out: Stream) -> Iterator[str]:
+    if paths:
+        also = f" (and {', '.join(path.name for path in paths[1:])})" if len(paths) > 1 else ""
+        yield beside("report", shown(paths[0]) + also, out)
+
+
+def next_steps(verdict: Verdict, folder: RunFolder, source: str) -> Sequence[str]:
+    """Return what to type next."""
+    name = short_name(folder.id)
+    show = f"what happened, in order: chaosdrill show {name}"
+    again = f"chaosdrill run {shown(Path(source))}"
+    steps: dict[int, Sequence[str]] = {
+        Exit.RESIDUE: ("what is still on, and how to stop it: chaosdrill status", show),
+        Exit.DEVIATED: (show, f"after the fix: {again}"),
+        Exit.INCONCLUSIVE: (show, f"for longer, or with more requests: {again}"),
+        Exit.ABORTED: (show, f"again: {again}"),
+    }
+    return steps.get(verdict.exit_code, (show,))
