@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform
 import secrets
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from chaosdrill import __version__, faults, signals, targets
 from chaosdrill.clock import SystemClock
@@ -17,20 +13,6 @@ from chaosdrill.ctk.process import EngineProcess
 from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.pipeline import Workshop
 from chaosdrill.ports import Signal, Target
-
-
-def home(chosen: str | None = None) -> Path:
-    """Return the folder that `runs/` lies in: the option, CHAOSDRILL_HOME, or the working directory."""
-    return Path(chosen or os.environ.get("CHAOSDRILL_HOME") or ".").absolute()
-
-
-def actor() -> str:
-    """Return who runs this, as user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = f"uid-{os.getuid()}"
-    return f"{user}@{platform.node()}"
 
 
 def workshop(engine: EngineProcess) -> Workshop:

@@ -59,14 +59,14 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     engine.start()
     try:
         from chaosdrill import app
-        from chaosdrill.cli import console
+        from chaosdrill.cli import console, place
         from chaosdrill.cli.interrupts import Interrupts
         from chaosdrill.pipeline import Request, conduct, plan
 
         request = Request(
             source=Path(file),
-            home=app.home(ctx.obj["home"]),
-            actor=app.actor(),
+            home=place.home(ctx.obj["home"]),
+            actor=place.actor(),
             environment=options["environment"],
             options=_engine_options(options),
             formats=formats,

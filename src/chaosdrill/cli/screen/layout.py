@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,16 +14,26 @@ from chaosdrill.cli.screen.stream import Stream, stdout
 LABEL = 12
 
 
-def beside(label: str, text: str, out: Stream, width: int = LABEL) -> str:
-    """Return `text` wrapped beside a label of `width` columns; names and paths are never broken."""
-    return textwrap.fill(
-        text,
-        out.columns,
-        initial_indent=f"{label:<{width}}",
-        subsequent_indent=" " * width,
+#: '34 %' and '10 s' stay on one line.
+_UNITS = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|d|points)(?!\w))")
+
+
+def fill(text: str, width: int, head: str = "") -> str:
+    """Return `text` wrapped to `width` columns behind `head`; numbers keep their units, names stay whole."""
+    wrapped = textwrap.fill(
+        _UNITS.sub("\N{NO-BREAK SPACE}", text),
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return wrapped.replace("\N{NO-BREAK SPACE}", " ") or head.rstrip()
+
+
+def beside(label: str, text: str, out: Stream, width: int = LABEL) -> str:
+    """Return `text` wrapped beside a label of `width` columns."""
+    return fill(text, out.columns, f"{label:<{width}}")
 
 
 def listed(label: str, texts: Iterable[str], out: Stream, width: int = LABEL) -> list[str]:

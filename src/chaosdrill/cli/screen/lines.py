@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
-
+from chaosdrill.cli.screen.layout import fill
 from chaosdrill.cli.screen.limits import Limits, limit_words, live_value
 from chaosdrill.cli.screen.onlooker import Onlooker
 from chaosdrill.cli.screen.stream import Stream
-from chaosdrill.cli.screen.words import clean, important, offset, sentence, short_name, stamp
+from chaosdrill.cli.screen.words import clean, important, sentence, short_name, stamp
 from chaosdrill.clock import iso
 from chaosdrill.execute.runner import Snapshot
 from chaosdrill.record.journal import Event
 
 #: How often the signals get a line, in seconds.
 SIGNAL_SECONDS = 10.0
-#: '10:02:31Z T+00:20  '
-INDENT = 20
+#: Below so many columns a text goes under its moment instead of beside it.
+NARROWEST = 20
 
 
 def event_line(event: Event, origin: float, out: Stream) -> str | None:
@@ -23,18 +22,18 @@ def event_line(event: Event, origin: float, out: Stream) -> str | None:
     text = sentence(event)
     if text is None:
         return None
-    line = wrapped(f"{stamp(event, origin):<17}  ", text, out)
+    line = wrapped(stamp(event, origin), text, out)
     return out.paint(line, bold=True) if important(event) else line
 
 
-def wrapped(head: str, text: str, out: Stream) -> str:
-    """Return `text` behind `head`; in a terminal it is wrapped beside it, in a log it stays one line."""
+def wrapped(when: str, text: str, out: Stream) -> str:
+    """Return `text` behind its moment; in a terminal it is wrapped beside it, in a log it stays one line."""
+    head = f"{when}  "
     if not out.terminal:
         return head + text
-    room = out.columns - len(head)
-    if room < 20:
-        return textwrap.fill(head.strip() + " " + text, out.columns, subsequent_indent="  ")
-    return textwrap.fill(text, out.columns, initial_indent=head, subsequent_indent=" " * len(head))
+    if out.columns - len(head) < NARROWEST:
+        return fill(head + text, out.columns)
+    return fill(text, out.columns, head)
 
 
 class Lines(Onlooker):
@@ -49,12 +48,9 @@ class Lines(Onlooker):
     def began(self) -> None:
         """Say what runs, where it is recorded, and how to stop it."""
         self._limits = Limits.of(self.plan.block)
-        at = {"t": iso(self.origin)}
-        for text in (
-            f"{clean(self.plan.title)} ({self.plan.environment})",
-            f"run {self.folder.id}; stop it: chaosdrill abort {short_name(self.folder.id)}",
-        ):
-            self.out.line(wrapped(f"{stamp(at, self.origin):<17}  ", text, self.out))
+        name = self.folder.id
+        self._say(self.origin, f"{clean(self.plan.title)} ({self.plan.environment})")
+        self._say(self.origin, f"run {name}; stop it: chaosdrill abort {short_name(name)}")
 
     def tell(self, event: Event) -> None:
         """Write one event."""
@@ -70,5 +66,7 @@ class Lines(Onlooker):
             wrong = "" if state == "ok" else f" ({f'{state}: {limit_words(bound)}'.rstrip(': ')})"
             parts.append(f"{reading.signal} {live_value(reading)}{wrong}")
         if parts:
-            head = f"{iso(snapshot.now)[11:19]}Z {offset(snapshot.now - self.origin):<8}  "
-            self.out.line(wrapped(head, f"{snapshot.phase}: {', '.join(parts)}", self.out))
+            self._say(snapshot.now, f"{snapshot.phase}: {', '.join(parts)}")
+
+    def _say(self, moment: float, text: str) -> None:
+        self.out.line(wrapped(stamp({"t": iso(moment)}, self.origin), text, self.out))

@@ -157,7 +157,6 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "hypothesis.ended": _hypothesis,
     "activity.started": _began,
     "activity.ended": _over,
-    "rollbacks.started": lambda _: "rollbacks begin",
     "fault.active": lambda e: f"FAULT ON: {fault_words(e)}{_lasting(e.get('duration'))}",
     "fault.undone": _undone,
     "fault.failed": lambda e: f"fault failed: {fault_words(e)}: {e.get('error', '')}",
