@@ -300,13 +300,14 @@ class Runner:
 
     def _engine_ended(self) -> None:
         engine = self._parts.engine
-        if not engine.gone.is_set():
-            engine.end(grace=0.0)
-            self._drain()
+        # Also when it has gone by itself: only then is it known what it ended with.
+        engine.end(grace=1.0 if engine.gone.is_set() else 0.0)
+        self._drain()
         ended = self._state.ended
         if ended is None:
             code = engine.code
             how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
             ended = {"status": None, "deviated": False, "error": f"the engine died ({how})"}
             self._state.ended = ended
+            self._abort("chaosdrill", ended["error"])
         self._parts.journal.write("engine.ended", code=engine.code, **ended)
