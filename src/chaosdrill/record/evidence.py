@@ -38,7 +38,7 @@ def evidence(folder: RunFolder) -> Evidence:
 def _phases(events: list[journal.Event]) -> tuple[Phase, ...]:
     starts = [e for e in events if e["event"] == "phase.started"]
     phases = []
-    for this, after in zip(starts, [*starts[1:], None], strict=True):
+    for this, after in zip(starts, [*starts[1:], None], strict=False):
         if this["phase"] == "ended":
             continue
         end = from_iso(after["t"]) if after else None
