@@ -281,6 +281,8 @@ def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock) -> Outcome
         reports = report.write(folder, formats)
     except (ChaosdrillError, OSError) as error:
         warnings.append(f"no report could be written: {error}")
+    except Exception as bug:  # noqa: BLE001 - the verdict stands, whatever a mistake of ours does to its picture
+        warnings.append(f"no report could be written: {type(bug).__name__}: {bug}")
     return Outcome(folder, judged, tuple(reports), tuple(warnings))
 
 
