@@ -47,6 +47,10 @@ class Store:
                 return {"ok": True}
         return {"ok": False, "error": "not a question"}
 
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
     def _clear_now_and_then(self) -> None:
         self._since_clearing += 1
         if self._since_clearing >= 1000:

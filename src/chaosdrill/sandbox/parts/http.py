@@ -154,6 +154,7 @@ class _Inbound(asyncio.Protocol):
         self._messages = _Messages()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -172,6 +173,11 @@ class _Inbound(asyncio.Protocol):
             self._advance()
         except BadMessage as problem:
             self._refuse(problem)
+
+    def eof_received(self) -> bool:
+        # Who has said everything may still wait for answers.
+        self._ended = True
+        return self.busy
 
     @property
     def busy(self) -> bool:
@@ -210,6 +216,8 @@ class _Inbound(asyncio.Protocol):
             self._advance()
         except BadMessage as problem:
             self._refuse(problem)
+        if self._ended and not self.busy and self._transport is not None:
+            self._transport.close()
 
     def _hang_up_after_a_crash(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (problem := task.exception()) is not None:

@@ -44,6 +44,10 @@ class Outbox:
         if not self._waiting:
             self._file.truncate(0)
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
 
 def _read(path: Path) -> list[tuple[str, int]]:
     if not path.exists():

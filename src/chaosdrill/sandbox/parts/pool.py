@@ -117,6 +117,11 @@ class Pool:
         finally:
             connection.close()
 
+    def close(self) -> None:
+        """Break the connections that nobody uses."""
+        while connection := self._take():
+            connection.close()
+
     def send_waiting_away(self) -> None:
         """Let whoever waits for a connection go on without one, with PoolClosed."""
         while self._waiting:

@@ -1,0 +1,201 @@
+"""What customers of the sandbox notice of its faults, and what its defences do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+
+import pytest
+import urllib3
+
+from chaosdrill import faults
+from chaosdrill.ports import FaultSpec, Scope
+from chaosdrill.sandbox import client
+
+PATIENCE = 60.0
+LINE = Scope(("payment-api->database",), 1)
+OPEN, CLOSED = 2, 0
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[client.Sandbox]:
+    directory = tmp_path_factory.mktemp("traffic")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CHAOSDRILL_SANDBOX_DIR", str(directory))
+        yield client.up()
+        client.down()
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = monotonic() + PATIENCE
+    while not condition():
+        assert monotonic() < deadline, what
+        sleep(0.02)
+
+
+class Customers:
+    """Threads that check out at a fixed rate each, and count what they get by status (0: no answer)."""
+
+    def __init__(self, url: str, rate: float, threads: int) -> None:
+        self.answers: Counter[int] = Counter()
+        self._url = f"{url}/checkout"
+        self._pause = threads / rate
+        self._pool = urllib3.PoolManager(maxsize=threads, retries=False)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._shop, args=(n / rate,)) for n in range(threads)]
+
+    def _shop(self, begin: float) -> None:
+        # One after the other: a real crowd does not arrive in step.
+        self._stop.wait(begin)
+        while not self._stop.wait(self._pause):
+            try:
+                status = self._pool.request("GET", self._url, timeout=10.0).status
+            except urllib3.exceptions.HTTPError:
+                status = 0
+            with self._lock:
+                self.answers[status] += 1
+
+    def served(self, count: int) -> None:
+        """Wait until this many more were answered with 200."""
+        target = self.answers[200] + count
+        until(lambda: self.answers[200] >= target, "the shop answers nobody")
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._pool.clear()
+
+
+@contextmanager
+def customers(box: client.Sandbox, rate: float, threads: int = 8) -> Iterator[Customers]:
+    crowd = Customers(box.shop_url, rate, threads)
+    crowd.start()
+    try:
+        yield crowd
+    finally:
+        crowd.stop()
+
+
+@contextmanager
+def fault(kind: str, target: str, scope: Scope, **arguments: object) -> Iterator[None]:
+    injected = faults.open(kind)
+    record = injected.prepare(FaultSpec(kind, target, 60.0, arguments), scope)
+    injected.start(record)
+    try:
+        yield
+    finally:
+        injected.stop(record)
+    assert injected.residue(record) == []
+
+
+def breaker(box: client.Sandbox) -> float:
+    return box.series("payment-api")["breaker"]
+
+
+def test_customers_notice_nothing_when_instances_die(box: client.Sandbox) -> None:
+    with customers(box, rate=50) as crowd:
+        for number in range(6):
+            service = "checkout-api" if number % 3 == 2 else "payment-api"
+            name = f"{service}-{number % 2 + 1}"
+            victim = next(i for i in box.status()["instances"] if i["id"] == name)
+            os.kill(victim["pid"], signal.SIGKILL)
+            crowd.served(20)
+            until(lambda s=service: box.series(s)["ready"] == box.series(s)["instances"], "not back")
+    assert set(crowd.answers) == {200}
+    assert crowd.answers[200] >= 120
+
+
+def test_an_instance_held_down_is_routed_around_and_comes_back(box: client.Sandbox) -> None:
+    with customers(box, rate=50) as crowd:
+        with fault("instance_failure", "payment-api", Scope(("payment-api-2",), 3)):
+            assert box.series("payment-api")["ready"] == 2
+            crowd.served(50)
+        assert box.series("payment-api")["ready"] == 3
+    assert set(crowd.answers) == {200}
+
+
+def test_a_slower_database_is_slower_and_nothing_else(box: client.Sandbox) -> None:
+    with (
+        customers(box, rate=50) as crowd,
+        fault("network_latency", "database", LINE, delay="100 ms", jitter="10 ms"),
+    ):
+        crowd.served(100)
+        assert breaker(box) == CLOSED
+    assert set(crowd.answers) == {200}
+
+
+def test_the_breaker_opens_at_three_seconds_and_the_shop_still_answers(box: client.Sandbox) -> None:
+    with customers(box, rate=50, threads=24) as crowd:
+        with fault("network_latency", "database", LINE, delay="3 s"):
+            until(lambda: all(i["breaker"] for i in payments(box)), "the breaker did not open")
+            assert breaker(box) == OPEN
+            # What hung in the database when the breaker opened may still fail; after that nobody fails.
+            sleep(1.5)
+            crowd.answers.clear()
+            crowd.served(60)
+            assert set(crowd.answers) == {200}
+        until(lambda: breaker(box) == CLOSED, "the breaker did not close again")
+        crowd.answers.clear()
+        crowd.served(30)
+    assert set(crowd.answers) == {200}
+
+
+def payments(box: client.Sandbox) -> list[dict[str, int]]:
+    return [i for i in box.status()["instances"] if i["service"] == "payment-api"]
+
+
+def test_a_small_pool_fails_customers_until_it_is_fixed(box: client.Sandbox) -> None:
+    def rush() -> Counter[int]:
+        with customers(box, rate=70, threads=70) as crowd:
+            until(lambda: sum(crowd.answers.values()) >= 200, "nobody is answered")
+        return crowd.answers
+
+    with fault("network_latency", "database", LINE, delay="400 ms"):
+        before = rush()
+        assert breaker(box) == CLOSED, "the weakness is that the breaker does not see it"
+    assert box.fix("connection-pool") == {"pool": [5, 20]}
+    with fault("network_latency", "database", LINE, delay="400 ms"):
+        after = rush()
+    assert box.status()["fixes"] == ["connection-pool"]
+    assert box.fix("connection-pool") == {"pool": [20, 20]}
+    assert box.fix("connection-pool", undo=True) == {"pool": [20, 5]}
+    assert set(before) == {200, 503}
+    assert set(after) == {200}
+
+
+def test_a_fix_replaces_every_instance_and_no_customer_notices(box: client.Sandbox) -> None:
+    before = {i["id"]: i["pid"] for i in payments(box)}
+    with customers(box, rate=50) as crowd:
+        box.fix("connection-pool")
+        box.fix("connection-pool", undo=True)
+        crowd.served(20)
+    after = {i["id"]: i["pid"] for i in payments(box)}
+    assert set(crowd.answers) == {200}
+    assert set(before) == set(after)
+    assert not set(before.values()) & set(after.values())
+
+
+def test_cpu_stress_is_felt_and_the_autoscaler_answers(box: client.Sandbox) -> None:
+    with fault("cpu_stress", "payment-api", Scope(("payment-api-1",), 3), workers=4, load="100 %"):
+        until(lambda: payments(box)[0]["cpu"] > 0.2, "the instance does not show it")
+        until(lambda: box.series("payment-api")["instances"] > 3, "the autoscaler does nothing")
+        until(lambda: box.series("payment-api")["ready"] > 3, "the new instances do not get ready")
+
+
+def test_background_load_flows_and_ends(box: client.Sandbox) -> None:
+    box.set_load(40)
+    until(lambda: box.status()["load"].get("sent", 0) > 40, "nobody comes")
+    assert box.status()["load"]["rate"] == 40
+    box.set_load(0)
+    assert "load" not in {i["id"] for i in box.status()["instances"]}
