@@ -140,7 +140,7 @@ def _shown(run: Situation, now: float, out: Stream) -> Iterator[str]:
     yield f"{word}{' ' * (12 - (4 if run.lost else 2))}{run.title}"
     yield beside("run", run.id, out)
     yield beside("where", run.folder, out)
-    process = f"process {run.pid}{' is gone' if run.lost else ''}"
+    process = f"process {run.pid}{' is gone: the run is lost' if run.lost else ''}"
     yield beside("since", f"{_moment(run.started, now)}, by {run.actor}, {process}", out)
     if not run.lost:
         words = f"{run.phase} since {_moment(run.phase_since, now)}{_left(run.seconds_left)}"

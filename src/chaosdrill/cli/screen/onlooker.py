@@ -83,6 +83,11 @@ class Onlooker:
         if self._thread is not None:
             self._thread.join(PATIENCE)
 
+    @property
+    def finished(self) -> bool:
+        """Whether everything has been shown, or given up."""
+        return self._thread is None or not self._thread.is_alive()
+
     # ---- what a subclass shows
 
     def began(self) -> None:

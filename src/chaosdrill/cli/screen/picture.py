@@ -14,16 +14,17 @@ from rich.text import Text
 
 from chaosdrill.cli.screen.limits import Limits, limit_words, live_value
 from chaosdrill.cli.screen.sparkline import sparkline
-from chaosdrill.cli.screen.words import clean, fault_words, offset, short_name
+from chaosdrill.cli.screen.words import clean, count, fault_words, offset, short_name
 from chaosdrill.execute.runner import ActiveFault, Snapshot
 from chaosdrill.execute.sampling import HISTORY, Reading
-from chaosdrill.model.experiment import StopCondition
 from chaosdrill.units import format_duration
 
 #: Longer names are cut; the whole name stands in the report.
 LONGEST_NAME = 26
 #: '99.87 %', '1 min 5 s': the columns must not move with every reading.
 WIDEST_VALUE = 8
+#: More faults than this are counted.
+MOST_FAULTS = 3
 #: A sparkline of fewer cells says nothing.
 SHORTEST_SPARK = 8
 
@@ -54,13 +55,11 @@ def picture(subject: Subject, snapshot: Snapshot, size: tuple[int, int]) -> Text
     # The last column stays free: a terminal that wraps there would tear the picture.
     width, height = size[0] - 1, size[1] - 1
     head = [_title(subject, snapshot, width), *_now(subject, snapshot, width)]
-    faults = _faults(snapshot)
-    stops = [_stop_condition(stop, reading) for stop, reading in _breaches(subject, snapshot)]
-    foot = [_how_to_stop(subject, snapshot)]
-    fixed = len(head) + len(faults) + len(foot)
-    stops = stops[: max(0, height - fixed - 1)]
-    room = height - fixed - len(stops) - 1
+    faults, foot = _faults(snapshot), [_how_to_stop(subject, snapshot)]
+    room = height - len(head) - len(faults) - len(foot)
     signals = _signals(subject, snapshot, width, room)
+    # A signal on the bad side says 'abort' itself, so these are the first to go.
+    stops = _stop_conditions(subject, snapshot)[: max(0, room - len(signals))]
     sections = [head, faults, signals, stops, foot]
     blanks = height - sum(map(len, sections)) - 6 >= 0
     lines: list[Text] = []
@@ -140,7 +139,10 @@ def _seconds(seconds: float, up: bool = False) -> str:
 
 
 def _faults(snapshot: Snapshot) -> list[Text]:
-    return [_fault(fault, snapshot) for fault in snapshot.faults[:4]]
+    lines = [_fault(fault, snapshot) for fault in snapshot.faults[:MOST_FAULTS]]
+    if len(snapshot.faults) > MOST_FAULTS:
+        lines[-1] = Text(f"       and {count(len(snapshot.faults) - MOST_FAULTS + 1, 'more fault')}")
+    return lines
 
 
 def _fault(fault: ActiveFault, snapshot: Snapshot) -> Text:
@@ -160,7 +162,7 @@ def _signals(subject: Subject, snapshot: Snapshot, width: int, room: int) -> lis
     if len(readings) > room:
         # The wrong ones stand first, and are the last to be left out.
         shown = readings[: max(0, room - 1)]
-        rest = Text(f"       and {len(readings) - len(shown)} more signals", style="dim")
+        rest = Text(f"       and {count(len(readings) - len(shown), 'more signal')}", style="dim")
         return [*_rows(subject, shown, width), rest] if room > 0 else []
     return _rows(subject, snapshot.readings, width, header=bool(readings) and room > len(readings) + 4)
 
@@ -197,14 +199,18 @@ def _header(name: int, value: int, spark: int, limit: int) -> Text:
     return Text(f"{text}  limit" if limit else text, style="dim")
 
 
-def _breaches(subject: Subject, snapshot: Snapshot) -> list[tuple[StopCondition, Reading | None]]:
-    return subject.limits.breached(snapshot.readings) if snapshot.readings else []
-
-
-def _stop_condition(stop: StopCondition, reading: Reading | None) -> Text:
-    if reading is None:
-        return Text(f"aborts when {stop.sentence()}", style="dim")
-    return Text(f"‼ aborts when {stop.sentence()}: now {live_value(reading)}", style="bold red")
+def _stop_conditions(subject: Subject, snapshot: Snapshot) -> list[Text]:
+    if not snapshot.readings:
+        return []
+    mark = _MARKS["abort"][0 if subject.unicode else 1]
+    lines = []
+    for stop, reading in subject.limits.breached(snapshot.readings):
+        words = f"aborts when {stop.sentence()}"
+        if reading is not None:
+            lines.append(Text(f"{mark} {words}: now {live_value(reading)}", style="bold red"))
+        else:
+            lines.append(Text(words, style="dim"))
+    return lines
 
 
 # ---- how to stop it

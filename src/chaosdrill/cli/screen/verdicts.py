@@ -8,13 +8,11 @@ from typing import Any
 
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
-from chaosdrill.cli.screen.words import clean, count, short_name
+from chaosdrill.cli.screen.words import clean, short_name
 from chaosdrill.errors import Exit
 from chaosdrill.model.run import CriterionResult, Verdict
-from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.pipeline import Outcome
 from chaosdrill.record.folder import RunFolder
-from chaosdrill.units import format_share
 
 #: The five lines, as the verdict names them and as people read them.
 LINES = (
@@ -83,7 +81,9 @@ def box(verdict: Verdict, title: str, out: Stream) -> Iterator[str]:
     yield f"{ends[0]} {out.paint(word, fg=colour, bold=True)} {ends[1]}"
     if title:
         yield out.paint(beside("", clean(title), out, 0), bold=True)
-    yield beside("", clean(verdict.why), out, 0)
+    if verdict.exit_code != Exit.HELD:
+        # Of a verdict that held, the line of the hypothesis says the same.
+        yield beside("", clean(verdict.why), out, 0)
     yield ""
     lines = [(label, getattr(verdict, name)) for name, label in LINES]
     state = max(len(line.state) for _, line in lines) + 2
@@ -97,7 +97,7 @@ def criteria(verdict: Verdict, out: Stream) -> Iterator[str]:
     for result in verdict.criteria:
         mark = _MARKS[result.state][0 if out.unicode else 1]
         yield beside(f"{mark} {result.state:<12}  ", result.sentence, out, 16)
-        yield beside("", "; ".join(_measured(result)), out, 16)
+        yield beside("", _measured(result), out, 16)
     for probe in verdict.probes:
         if not probe.met:
             mark = _MARKS["deviated"][0 if out.unicode else 1]
@@ -106,38 +106,17 @@ def criteria(verdict: Verdict, out: Stream) -> Iterator[str]:
             yield beside(f"{mark} not met       ", words, out, 16)
 
 
-def _measured(result: CriterionResult) -> Iterator[str]:
-    if result.worst is None:
-        yield "nothing was measured"
-    else:
-        yield f"worst {format_value(result.worst, _unit(result))}"
-    if result.margin is not None:
-        missed = "missed by" if result.margin < 0 else "margin"
-        yield f"{missed} {_margin(abs(result.margin), _unit(result))}"
-    needed = f" of the {result.needed:,} needed" if result.samples < result.needed else ""
-    yield f"n {result.samples:,}{needed}"
-    if result.windows > 1:
-        bad = f", {result.windows_bad} bad" if result.windows_bad else ""
-        short = f", {result.windows_short} too short" if result.windows_short else ""
-        yield f"{count(result.windows, 'window')}{bad}{short}"
-
-
-def _unit(result: CriterionResult) -> Unit:
-    units: dict[str, Unit] = {"share": "share", "seconds": "seconds", "breaker": "breaker"}
-    return units.get(result.unit, "count")
-
-
-def _margin(margin: float, unit: Unit) -> str:
-    if unit == "share":
-        # Not percent: between 99.9 % and 99.8 % lie 0.1 percentage points.
-        return format_share(margin).replace(" %", " points")
-    return f"{margin:g}" if unit == "breaker" else format_value(margin, unit)
+def _measured(result: CriterionResult) -> str:
+    """Return the sentence of a criterion without what stands beside it already."""
+    return clean(result.text).removeprefix(f"{result.sentence}: ").removeprefix(f"{result.state}; ")
 
 
 def _reports(paths: Sequence[Path], out: Stream) -> Iterator[str]:
-    if paths:
-        also = f" (and {', '.join(path.name for path in paths[1:])})" if len(paths) > 1 else ""
-        yield beside("report", shown(paths[0]) + also, out)
+    """Yield where the reports are; the charts of one are no reports."""
+    reports = [path for path in paths if path.suffix != ".svg"]
+    if reports:
+        also = f" (and {', '.join(path.name for path in reports[1:])})" if len(reports) > 1 else ""
+        yield beside("report", shown(reports[0]) + also, out)
 
 
 def next_steps(verdict: Verdict, folder: RunFolder, source: str) -> Sequence[str]:

@@ -6,6 +6,7 @@ newer or older version is still readable; an event that nobody needs to see has 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ Facts = Mapping[str, Any]
 
 #: More names than this in one sentence help nobody.
 MOST_NAMES = 4
+_CLASS = re.compile(r"^(?:\w+\.)+\w+: ")
 
 
 def sentence(event: Facts) -> str | None:
@@ -34,8 +36,12 @@ def important(event: Facts) -> bool:
 def clean(text: object) -> str:
     """Return `text` in one line without control characters: names come from files, errors from anywhere."""
     spaced = "".join(" " if c.isspace() else c for c in str(text))
-    kept = "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cs"))
-    return " ".join(kept.split())
+    return " ".join("".join(c for c in spaced if _harmless(c)).split())
+
+
+def _harmless(char: str) -> bool:
+    # Cc steers the terminal, Cf turns the writing's direction, Cs can't be encoded; joiners make letters.
+    return unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char in "\u200c\u200d"
 
 
 def names(items: Iterable[object]) -> str:
@@ -121,8 +127,9 @@ def _began(e: Facts) -> str | None:
 def _over(e: Facts) -> str | None:
     if e.get("status") == "succeeded":
         return None
-    why = f": {e['error']}" if e.get("error") else ""
-    return f"{e.get('type', 'activity')} {e.get('name', '')}: {e.get('status', 'ended')}{why}"
+    # 'chaoslib.exceptions.ActivityFailed: instance_failure: ...' is said better without the class.
+    error = _CLASS.sub("", str(e.get("error", "")))
+    return f"{e.get('type', 'activity')} {e.get('name', '')}: {error or e.get('status', 'ended')}"
 
 
 def _undone(e: Facts) -> str:
@@ -145,6 +152,11 @@ def _engine(e: Facts) -> str:
     return f"Chaos Toolkit: {status}{', deviated' if e.get('deviated') else ''}"
 
 
+def _abort(e: Facts) -> str:
+    by, rule = str(e.get("by", "?")), str(e.get("rule", ""))
+    return f"ABORT: {rule}" if by in rule else f"ABORT by {by}: {rule}"
+
+
 def _breach(e: Facts) -> str:
     return f"guard: {e.get('rule', '')}; seen: {e.get('value', '?')}"
 
@@ -161,7 +173,7 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "fault.undone": _undone,
     "fault.failed": lambda e: f"fault failed: {fault_words(e)}: {e.get('error', '')}",
     "guard.breach": _breach,
-    "abort.requested": lambda e: f"ABORT by {e.get('by', '?')}: {e.get('rule', '')}",
+    "abort.requested": _abort,
     "unwind.started": lambda e: f"undoing {count(e.get('count', 0), 'fault')}",
     "unwind.ended": _unwound,
     "engine.ended": _engine,

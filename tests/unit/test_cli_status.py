@@ -1,0 +1,195 @@
+"""What is on, and the lever that stops it: from any folder, with any run, alive or lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosdrill.clock import SystemClock, iso
+from chaosdrill.record import ledger as ledgers
+from chaosdrill.record.folder import INBOX, JOURNAL, LEDGER, RunFolder
+from chaosdrill.record.journal import Journal
+from chaosdrill.record.ledger import Ledger, Undoing
+from conftest import CommandLine
+
+ENTRY = ledgers.Entry(
+    "f1", "instance_failure", "sandbox", "payment-api", "fail-one", ("payment-api-2",), 30.0, {"id": "sb1"}
+)
+
+
+def _run(place: Path, name: str, *, on: bool = True) -> RunFolder:
+    """Write the folder of a run that is in its fault phase."""
+    clock, path = SystemClock(), place / "runs" / name
+    path.mkdir(parents=True)
+    folder = RunFolder(path)
+    started = iso(clock.now() - 5)
+    folder.write_facts(
+        {"id": name, "title": "A drill", "state": "open", "actor": "ada@bench", "started": started}
+    )
+    journal = Journal(folder.file(JOURNAL), clock)
+    journal.write("phase.started", phase="fault", seconds=30.0)
+    journal.close()
+    ledger = Ledger(folder.file(LEDGER), clock)
+    ledger.intend(ENTRY)
+    ledger.active("f1")
+    if not on:
+        ledger.undone("f1", Undoing(clock.now()), "abort")
+    return folder
+
+
+def _register(line: CommandLine, folder: RunFolder, pid: int, born: int | None) -> None:
+    place = Path(line.environment["XDG_STATE_HOME"]) / "chaosdrill" / "running"
+    place.mkdir(parents=True, exist_ok=True)
+    facts = {"folder": str(folder.path), "pid": pid, "born": born}
+    (place / f"{folder.id}.json").write_text(json.dumps(facts))
+
+
+def _born(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return int(stat[stat.rfind(")") + 2 :].split()[19])
+
+
+@pytest.fixture
+def alive(chaosdrill: CommandLine) -> Iterator[RunFolder]:
+    """A run whose process lives, and which is deaf: it never reads its inbox."""
+    folder = _run(chaosdrill.place, "2026-11-21T10-02-11Z-a-drill-a1b2")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        _register(chaosdrill, folder, process.pid, _born(process.pid))
+        yield folder
+
+
+@pytest.fixture
+def lost(chaosdrill: CommandLine) -> RunFolder:
+    """A run whose process is gone, with its fault possibly on."""
+    folder = _run(chaosdrill.place, "2026-11-21T10-03-11Z-a-drill-c3d4")
+    _register(chaosdrill, folder, 2**22, 1)
+    return folder
+
+
+def test_when_nothing_is_on_it_says_so(chaosdrill: CommandLine) -> None:
+    answer = chaosdrill("status")
+    assert (answer.code, answer.out) == (0, "nothing is on; the sandbox is not up\n")
+    assert chaosdrill("status", "--json").json == {"runs": [], "sandbox": {"up": False, "faults": []}}
+
+
+def test_a_live_run_is_shown_from_any_folder_with_what_is_on_and_how_to_stop_it(
+    chaosdrill: CommandLine, alive: RunFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = CommandLine(tmp_path / "elsewhere", chaosdrill.environment)
+    out = elsewhere("status").out
+    assert "A drill" in out
+    assert str(alive.path) in out
+    assert "by ada@bench" in out
+    assert "instance failure on payment-api-2, ends by itself in" in out
+    assert "chaosdrill abort a1b2" in out
+    (facts,) = elsewhere("status", "--json").json["runs"]
+    assert (facts["id"], facts["phase"], facts["lost"]) == (alive.id, "fault", False)
+    assert 0 < facts["seconds_left"] <= 30
+    assert facts["faults"][0]["hit"] == ["payment-api-2"]
+
+
+def test_a_lost_run_is_named_with_what_may_still_be_on(chaosdrill: CommandLine, lost: RunFolder) -> None:
+    out = " ".join(chaosdrill("status").out.split())
+    assert "the run is lost" in out
+    assert "may be on instance failure on payment-api-2" in out
+    assert "chaosdrill sandbox down" in out
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(
+    chaosdrill: CommandLine, alive: RunFolder, lost: RunFolder
+) -> None:
+    lost.file("run.json").write_text("{")
+    answer = chaosdrill("status")
+    assert answer.code == 0
+    assert alive.id in answer.out
+    assert lost.id in answer.out
+
+
+def test_abort_hands_its_wish_in_with_who_and_why(chaosdrill: CommandLine, alive: RunFolder) -> None:
+    answer = chaosdrill("abort", "--no-wait", "--reason", "a customer has called")
+    assert answer.code == 0
+    (line,) = alive.file(INBOX).read_text().splitlines()
+    handed = json.loads(line)
+    assert (handed["event"], handed["reason"]) == ("abort", "a customer has called")
+    assert "@" in handed["by"]
+
+
+@pytest.mark.parametrize("name", ["a1b2", "last", "2026-11-21T10-02-11Z-a-drill-a1b2"])
+def test_a_run_is_aborted_by_any_part_of_its_name(
+    name: str, chaosdrill: CommandLine, alive: RunFolder
+) -> None:
+    assert chaosdrill("abort", "--no-wait", name).code == 0
+    assert alive.file(INBOX).exists()
+
+
+def test_with_two_runs_on_abort_asks_which(
+    chaosdrill: CommandLine, alive: RunFolder, lost: RunFolder
+) -> None:
+    answer = chaosdrill("abort")
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1)
+    assert alive.id in answer.err
+    assert lost.id in answer.err
+    assert not alive.file(INBOX).exists()
+
+
+def test_aborting_what_is_not_on_lists_what_is(chaosdrill: CommandLine, alive: RunFolder) -> None:
+    answer = chaosdrill("abort", "nonsense")
+    assert answer.code == 2
+    assert alive.id in answer.err
+
+
+def test_aborting_a_lost_run_says_that_nobody_undoes_it(chaosdrill: CommandLine, lost: RunFolder) -> None:
+    answer = chaosdrill("abort", "last")
+    assert (answer.code, len(answer.err.splitlines())) == (6, 1)
+    assert "instance failure on payment-api-2" in answer.err
+    assert "chaosdrill sandbox down" in answer.err
+    assert chaosdrill("status", "--json").json["runs"]
+
+
+def test_a_lost_run_with_nothing_on_is_forgotten_by_abort(chaosdrill: CommandLine) -> None:
+    _register(chaosdrill, _run(chaosdrill.place, "2026-11-21T10-04-11Z-a-drill-e5f6", on=False), 2**22, 1)
+    answer = chaosdrill("abort")
+    assert answer.code == 0
+    assert "nothing that it injected is on" in answer.out
+    assert chaosdrill("status", "--json").json["runs"] == []
+
+
+def test_a_process_number_that_was_given_out_again_is_not_taken_for_the_run(
+    chaosdrill: CommandLine,
+) -> None:
+    folder = _run(chaosdrill.place, "2026-11-21T10-05-11Z-a-drill-0708")
+    _register(chaosdrill, folder, os.getpid(), _born(os.getpid()) + 1)
+    assert chaosdrill("status", "--json").json["runs"][0]["lost"] is True
+
+
+def test_abort_says_what_was_undone_and_after_how_long(chaosdrill: CommandLine, alive: RunFolder) -> None:
+    clock = SystemClock()
+    with chaosdrill.start("abort", "a1b2") as process:
+        while not alive.file(INBOX).exists():
+            assert process.poll() is None
+        Ledger(alive.file(LEDGER), clock).undone("f1", Undoing(clock.now()), "abort")
+        alive.update_facts(state="sealed", verdict={"word": "aborted", "why": "ada wanted it"})
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "undone after" in out
+    assert "ended: ABORTED: ada wanted it" in out
+
+
+def test_abort_that_finds_something_left_on_exits_with_6(chaosdrill: CommandLine, alive: RunFolder) -> None:
+    clock = SystemClock()
+    with chaosdrill.start("abort", "--json") as process:
+        while not alive.file(INBOX).exists():
+            assert process.poll() is None
+        left = Undoing(clock.now(), ("payment-api-2 is held down",))
+        Ledger(alive.file(LEDGER), clock).undone("f1", left, "abort")
+        alive.update_facts(state="sealed", verdict={"word": "residue", "why": "payment-api-2 is held down"})
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 6
+    assert json.loads(out)["left"] == ["payment-api-2 is held down"]
