@@ -7,8 +7,7 @@ that inject are small.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from chaosdrill.units import (
     UnitError,
@@ -25,8 +24,7 @@ ACTIONS_MODULE = "chaosdrill.actions"
 Measure = Literal["name", "count", "share", "seconds"]
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a fault action. `least` and `most` are in the measure's own unit, both allowed."""
 
     name: str
@@ -74,8 +72,7 @@ class Argument:
 _NUMBERS = {"count": parse_count, "share": parse_share, "seconds": parse_duration}
 
 
-@dataclass(frozen=True, slots=True)
-class FaultKind:
+class FaultKind(NamedTuple):
     """A fault as the catalogue knows it: its name is the name of the function in `chaosdrill.actions`."""
 
     name: str

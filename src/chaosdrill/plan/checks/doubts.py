@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
+from typing import Any
 
 from chaosdrill.plan.checks.activities import strings_of
 from chaosdrill.plan.checks.findings import Findings, close_to, nearest
@@ -47,6 +48,12 @@ _PROVIDER_KEYS = {
         "expected_status",
     ),
 }
+_CONVERSIONS: dict[str, Callable[[Any], object]] = {
+    "int": int,
+    "integer": int,
+    "float": float,
+    "number": float,
+}
 _STRATEGIES = {
     "rollbacks": ("default", "always", "never", "deviated"),
     "hypothesis": (
@@ -67,6 +74,7 @@ def doubt(root: Node, outline: Outline, variables: Variables, found: Findings) -
     if hypothesis is not None:
         _unknown_keys(hypothesis, _HYPOTHESIS_KEYS, "a hypothesis", found)
     _doubt_extensions(root, found)
+    _doubt_defaults(outline.configuration, found)
     _doubt_strategies(root, found)
     _doubt_controls([root, hypothesis, *(a for _, a in outline.activities())], found)
     for probe in outline.probes:
@@ -119,11 +127,12 @@ def _doubt_activity(activity: Node, variables: Variables, found: Findings) -> No
     provider = activity.get("provider")
     kind = provider.get("type") if provider is not None else None
     if provider is not None and kind is not None and kind.value in _PROVIDER_KEYS:
-        for key_node, _ in provider.fields.values():
-            meant = close_to(key_node.text, known := _PROVIDER_KEYS[kind.value])
-            if key_node.text not in known and meant:
-                message = f"Chaos Toolkit ignores {shown(key_node.text)} in a provider"
-                found.warn(key_node, message, f"did you mean {shown(meant)}?")
+        known = _PROVIDER_KEYS[kind.value]
+        for word, _ in provider.fields.values():
+            # An extension may read keys of its own; only what looks like a slip is worth a word.
+            if word.text not in known and (meant := close_to(word.text, known)):
+                message = f"Chaos Toolkit ignores {shown(word.text)} in a provider"
+                found.warn(word, message, f"did you mean {shown(meant)}?")
     _doubt_variables(activity, variables, found)
 
 
@@ -135,6 +144,19 @@ def _doubt_variables(activity: Node, variables: Variables, found: Findings) -> N
                 message = f"no configuration or secret is called {shown(name)}: it is passed on as it is"
                 meant = close_to(name, known)
                 found.warn(text, message, f"did you mean {shown(meant)}?" if meant else "")
+
+
+def _doubt_defaults(configuration: Node | None, found: Findings) -> None:
+    for _, entry in configuration.fields.values() if configuration is not None else ():
+        default, typed = entry.get("default"), entry.get("env_var_type")
+        read = _CONVERSIONS.get(typed.text) if typed is not None else None
+        if default is None or typed is None or read is None:
+            continue
+        try:
+            read(default.value if default.kind == "scalar" else default.text)
+        except (TypeError, ValueError, OverflowError):
+            message = f"the default {shown(default.text)} is no {typed.text}"
+            found.warn(default, message, "Chaos Toolkit crashes on it unless the variable is set")
 
 
 def _doubt_extensions(root: Node, found: Findings) -> None:

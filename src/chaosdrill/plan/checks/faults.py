@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill.model.fault import ACTIONS_MODULE, FAULTS, ArgumentProblem, examine_arguments
 from chaosdrill.plan.checks.findings import Findings, nearest
@@ -16,8 +15,7 @@ from chaosdrill.units import UnitError, format_duration, parse_duration
 _SECTIONS = ("method", "rollbacks")
 
 
-@dataclass(frozen=True, slots=True)
-class FaultAction:
+class FaultAction(NamedTuple):
     """An activity that injects one of our faults; `kind` is the function it calls."""
 
     activity: str

@@ -10,6 +10,9 @@ from chaosdrill.plan.reader import Node, shown
 #: No word that anybody means is longer; comparing with a longer one only costs time.
 _LONGEST_WORD = 80
 
+#: Messages quote what was written, and that may be a megabyte.
+_LONGEST_SENTENCE = 300
+
 
 class Findings:
     """Errors and warnings so far."""
@@ -20,11 +23,15 @@ class Findings:
 
     def error(self, node: Node, message: str, hint: str = "", path: str = "") -> None:
         """Note something that makes the run impossible or meaningless."""
-        self.errors.append(Problem(node.line, node.column, message, hint, path))
+        self.errors.append(Problem(node.line, node.column, _short(message), _short(hint), path))
 
     def warn(self, node: Node, message: str, hint: str = "", path: str = "") -> None:
         """Note something that Chaos Toolkit accepts and that was surely not meant."""
-        self.warnings.append(Problem(node.line, node.column, message, hint, path))
+        self.warnings.append(Problem(node.line, node.column, _short(message), _short(hint), path))
+
+
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST_SENTENCE else sentence[:_LONGEST_SENTENCE] + "…"
 
 
 def close_to(word: str, known: Iterable[str]) -> str | None:

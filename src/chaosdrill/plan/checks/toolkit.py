@@ -8,7 +8,7 @@ traceback, this says what belongs there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaosdrill.plan.checks.activities import check_activity, check_refs, check_tolerance
 from chaosdrill.plan.checks.findings import Findings, close_to, nearest
@@ -35,8 +35,7 @@ _VARIABLE_TYPES = ("str", "string", "int", "integer", "float", "number", "bytes"
 _REMOVE = "remove the line, or give it a value"
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(NamedTuple):
     """The parts of an experiment that can be looked at, whatever else is wrong with it."""
 
     probes: list[Node]
@@ -104,6 +103,11 @@ def _check_activities(outline: Outline, found: Findings) -> None:
         check_activity(activity, found)
     for probe in outline.probes:
         check_tolerance(probe, found)
+    for activity in (*outline.probes, *outline.method):
+        name = activity.get("name")
+        if name is not None and name.kind != "scalar" and not name.empty:
+            # Chaos Toolkit keeps these by name, so that a `ref` finds them.
+            found.error(name, "the name of an activity is a text")
     known = outline.named
     for activities in (outline.probes, outline.method, outline.rollbacks):
         check_refs(activities, known, found)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill.plan.checks.findings import Findings, nearest
 from chaosdrill.plan.reader import Node, shown
@@ -19,8 +18,7 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Variables:
+class Variables(NamedTuple):
     """The names that a file defines: `configuration`, and `secrets` of all groups.
 
     Those of the configuration that are `probes` have no value before the run, so nothing can rest on them.

@@ -7,9 +7,8 @@ here knows YAML, JSON or what an experiment is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from chaosdrill.errors import Problem
 
@@ -118,14 +117,13 @@ _NO_ITEMS: list[Node] = []
 _NO_FIELDS: dict[Any, tuple[Node, Node]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A file that could be parsed, and what is wrong with it all the same, such as duplicate keys."""
 
     source: Path
     content: bytes
     root: Node
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem]
 
     def place(self, *path: str | int) -> tuple[int, int]:
         """Return line and column of the value at `path`, or of the nearest thing above it that exists."""

@@ -29,9 +29,10 @@ _CONSTRUCT = {
 }
 _FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-#: libyaml refuses a few files that PyYAML's own parser, and so Chaos Toolkit, reads. That one is slow:
-#: 256 KiB take about two seconds.
-_LONGEST_SECOND_TRY = 256 * 1024
+#: PyYAML's own parser is Chaos Toolkit's. libyaml is ten times faster and reads the same, except around tabs
+#: and question marks: there the slow one decides, unless it would take seconds.
+_DISPUTED = re.compile(r"[\t?]")
+_LONGEST_FOR_SLOW = 128 * 1024
 
 
 def parse_yaml(text: str, source: str) -> tuple[Node, list[Problem]]:
@@ -45,14 +46,11 @@ def parse_yaml(text: str, source: str) -> tuple[Node, list[Problem]]:
         line, column = _place(text, strange.start())
         message = f"the character U+{ord(strange.group()):04X} can't stand in YAML"
         raise InvalidFile(source, [Problem(line, column, message, "remove it")])
-    loaders = [_FAST] if len(text) > _LONGEST_SECOND_TRY else [_FAST, yaml.SafeLoader]
-    complaint = yaml.YAMLError("not valid")
-    for loader in loaders:
-        try:
-            return _Tree(source).grow(loader(text))
-        except yaml.YAMLError as error:
-            complaint = error
-    raise InvalidFile(source, [_syntax_problem(complaint, text)]) from complaint
+    slow = len(text) <= _LONGEST_FOR_SLOW and _DISPUTED.search(text)
+    try:
+        return _Tree(source).grow(yaml.SafeLoader(text) if slow else _FAST(text))
+    except yaml.YAMLError as error:
+        raise InvalidFile(source, [_syntax_problem(error, text)]) from error
 
 
 class _Tree:
@@ -172,7 +170,9 @@ class _Tree:
     def _alias(self, event: Any) -> None:
         node = self.anchors.get(event.anchor)
         if node is None:
-            self._stop(event, f"no anchor {shown(event.anchor)} before this alias", f"define &{event.anchor}")
+            self._stop(
+                event, f"no anchor {shown(event.anchor)} before this alias", "define it before it is used"
+            )
             return
         if any(node is one for one in self.opened):
             self._stop(event, f"the alias {shown(event.anchor)} contains itself", "spell the value out")
@@ -204,8 +204,9 @@ class _Tree:
         merged: dict[Any, tuple[Node, Node]] = {}
         for key, value in pairs:
             if id(key) in self.merge_keys:
-                for source in self._merge_sources(key, value):
-                    merged = source.fields | merged
+                # As PyYAML does it: the first of a list wins, and of several '<<' the last.
+                for source in reversed(self._merge_sources(key, value)):
+                    merged = merged | source.fields
         own: dict[Any, tuple[Node, Node]] = {}
         for key, value in pairs:
             if id(key) in self.merge_keys:
@@ -259,10 +260,10 @@ def _place(text: str, index: int) -> tuple[int, int]:
 
 #: What people meant, by a word of PyYAML's complaint.
 _HINTS = {
-    "mapping values are not allowed here": "a text that contains ': ' needs quotes",
+    "mapping values are not allowed": "a text that contains ': ' needs quotes",
     "cannot start any token": "a text that begins like this needs quotes",
-    "expected ',' or '}'": "inside { } a text with ${...}, commas or braces needs quotes",
-    "expected ',' or ']'": "inside [ ] a text with ${...}, commas or brackets needs quotes",
+    "expected ',' or '}'": "inside { } a text with ${...}, commas, braces or ? needs quotes",
+    "expected ',' or ']'": "inside [ ] a text with ${...}, commas, brackets or ? needs quotes",
     "did not find expected key": "check the indentation",
     "could not find expected ':'": "a key needs ': ' behind it",
     "expected <block end>": "check the indentation",
