@@ -7,12 +7,13 @@ nobody has cleared anything.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from dataclasses import replace
 from typing import Any
 
 from chaoslib.exceptions import ActivityFailed
-from chaoslib.exit import exit_gracefully
 
 from chaosdrill import faults, targets
 from chaosdrill.clock import SystemClock
@@ -105,7 +106,8 @@ def _stopping(run: RunContext | None, message: str) -> ActivityFailed:
     An exception alone would not: whatever an action raises, Chaos Toolkit notes it and plays the next one.
     """
     if run is None:
-        exit_gracefully()
+        # What chaoslib.exit.exit_gracefully does: the main thread leaves, whichever thread this is.
+        os.kill(os.getpid(), signal.SIGUSR1)
     else:
         run.emit({"event": "run.stopping", "reason": message})
         run.stopping.set()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 
 from chaosdrill import __version__, faults, signals, targets
 from chaosdrill.clock import SystemClock
@@ -24,20 +23,10 @@ def workshop(engine: EngineProcess) -> Workshop:
         open_target=targets.open,
         open_fault=faults.open,
         open_signals=lambda block, target: _open_signals(block, target, clock),
-        entropy=secrets.token_hex(2),
-        versions=_versions(),
+        entropy=os.urandom(2).hex(),
+        versions={"chaosdrill": __version__, "python": ".".join(map(str, sys.version_info[:3]))},
     )
 
 
 def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) -> Mapping[str, Signal]:
     return {name: signals.open(name, spec, clock, target) for name, spec in block.signals.items()}
-
-
-def _versions() -> dict[str, str]:
-    found = {"chaosdrill": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("chaostoolkit", "chaostoolkit-lib"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found

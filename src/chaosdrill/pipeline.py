@@ -71,6 +71,7 @@ class Plan:
     block: ChaosdrillBlock | None
     environment: str
     configuration: Mapping[str, Any]
+    toolkit: Mapping[str, str]
     planned: tuple[PlannedFault, ...]
     target: Target
 
@@ -134,6 +135,7 @@ def plan(request: Request, workshop: Workshop) -> Plan:
         block=block,
         environment=environment,
         configuration=used,
+        toolkit=expanded["versions"],
         planned=tuple(
             _pin(spec, fault, block, target, environment)
             for spec, fault in zip(specs, expanded["faults"], strict=True)
@@ -210,7 +212,7 @@ def open_record(request: Request, plan: Plan, workshop: Workshop) -> RunFolder:
             "source": {"path": str(request.source), "file": copy, "digest": f"sha256:{plan.file.digest}"},
             "actor": request.actor,
             "pid": os.getpid(),
-            "versions": dict(workshop.versions),
+            "versions": {**workshop.versions, **plan.toolkit},
             "started": iso(now),
             "ended": None,
             "block": block.model_dump(mode="json", by_alias=True) if block else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     formats = _formats(options["formats"])
     engine = EngineProcess()
     engine.start()
+    # Looking for plugins of pydantic reads every installed package's metadata; we have none to look for.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from chaosdrill import app
         from chaosdrill.cli import console, place

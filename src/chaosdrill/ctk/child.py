@@ -17,7 +17,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import chaoslib
 import chaoslib.control
+import chaostoolkit
 from chaoslib import convert_vars, merge_vars
 from chaoslib.exceptions import ChaosException
 from chaoslib.experiment import ensure_experiment_is_valid, load_experiment, run_experiment
@@ -131,6 +133,10 @@ class EngineProcess:
                 "configuration": loaded.configuration,
                 "faults": loaded.faults,
                 "title": loaded.experiment.get("title", ""),
+                "versions": {
+                    "chaostoolkit": chaostoolkit.__version__,
+                    "chaostoolkit-lib": chaoslib.__version__,
+                },
             }
         )
         return loaded

@@ -85,7 +85,13 @@ class Frozen(BaseModel):
     """Immutable, strict about unknown keys, hyphenated in files."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=_hyphens, populate_by_name=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        alias_generator=_hyphens,
+        populate_by_name=True,
+        protected_namespaces=(),
+        # Validators are built when a block is read: most of the cost of importing this module otherwise.
+        defer_build=True,
     )
 
 

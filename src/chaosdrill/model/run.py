@@ -10,9 +10,9 @@ from chaosdrill.model.experiment import ChaosdrillBlock
 
 
 class Record(BaseModel):
-    """Immutable; unknown keys of a newer version are kept out of the way, so that old tools read new records."""
+    """Immutable; unknown keys of a newer version are passed over, so that old tools read new records."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), defer_build=True)
 
 
 class Phase(Record):
