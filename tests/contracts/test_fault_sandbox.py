@@ -113,7 +113,8 @@ def test_fault_keeps_its_promise(box: client.Sandbox, kind: str, promise: str) -
         ("network_latency", "database", {"delay": "100"}, "100 ms"),
         ("network_latency", "database", {"delay": "5 min"}, "not between"),
         ("network_latency", "database", {"delay": "10 ms", "jitter": "20 ms"}, "jitter"),
-        ("network_latency", "databse", {}, "did you mean database"),
+        ("network_latency", "databse", {"delay": "1 s"}, "did you mean database"),
+        ("network_latency", "database", {}, "delay is missing"),
         ("network_loss", "database", {"loss": "10"}, "10 %"),
         ("network_cut", "payment-api", {}, "database"),
         ("cpu_stress", "payment-api", {"load": "180 %"}, "outside 0 % to 100 %"),
@@ -180,7 +181,7 @@ def test_a_sandbox_that_is_down_has_no_residue(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CHAOSDRILL_SANDBOX_DIR", str(tmp_path / "box"))
     client.up()
     fault = faults.open("network_latency")
-    record = fault.prepare(FaultSpec("network_latency", "database", MINUTE), LINE)
+    record = fault.prepare(FaultSpec("network_latency", "database", MINUTE, {"delay": "1 s"}), LINE)
     fault.start(record)
     client.down()
     fault.stop(record)

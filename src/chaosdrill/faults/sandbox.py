@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from chaosdrill.errors import ChaosdrillError, FaultFailed, Refused
+from chaosdrill.model.fault import FAULTS
 from chaosdrill.ports import FaultSpec, Scope, UndoRecord
 from chaosdrill.sandbox import client
 from chaosdrill.targets.sandbox import SandboxTarget
 from chaosdrill.units import UnitError, format_duration
 
 
-def argument(
-    spec: FaultSpec, name: str, default: object, read: Callable[[object], float], least: float, most: float
-) -> float:
-    """Return one argument of the fault as a number. Raises Refused, naming it, when it makes no sense."""
-    given = spec.arguments.get(name, default)
+def argument(spec: FaultSpec, name: str, read: Callable[[object], float], least: float, most: float) -> float:
+    """Return one argument of the fault as a number, or its default from the catalogue.
+
+    Raises Refused, naming it, when it is missing or makes no sense.
+    """
+    known = FAULTS[spec.kind].arguments[name]
+    given = spec.arguments.get(name)
+    given = known.default if given is None else given
+    if given is None:
+        raise Refused(f"{spec.kind}: {name} is missing; write it like {known.example!r}")
     try:
         value = read(given)
     except UnitError as problem:

@@ -19,10 +19,10 @@ class CpuStress:
 
     def prepare(self, spec: FaultSpec, scope: Scope) -> UndoRecord:
         """Return the record; reads only. Raises Refused."""
-        workers = sandbox.argument(spec, "workers", 1, parse_count, 1, MOST_WORKERS)
+        workers = sandbox.argument(spec, "workers", parse_count, 1, MOST_WORKERS)
         if workers != int(workers):
             raise Refused(f"{spec.kind}: workers: {workers:g} is not a whole number")
-        load = sandbox.argument(spec, "load", "80 %", parse_share, 0.01, 1.0)
+        load = sandbox.argument(spec, "load", parse_share, 0.01, 1.0)
         return sandbox.prepare(spec, scope, {"workers": int(workers), "load": load})
 
     def start(self, record: UndoRecord) -> None:

@@ -34,8 +34,8 @@ class NetworkLatency(_OnTheLine):
 
     def prepare(self, spec: FaultSpec, scope: Scope) -> UndoRecord:
         """Return the record; reads only. Raises Refused."""
-        delay = sandbox.argument(spec, "delay", "100 ms", parse_duration, 0.001, LONGEST_DELAY)
-        jitter = sandbox.argument(spec, "jitter", "0 ms", parse_duration, 0.0, delay)
+        delay = sandbox.argument(spec, "delay", parse_duration, 0.001, LONGEST_DELAY)
+        jitter = sandbox.argument(spec, "jitter", parse_duration, 0.0, delay)
         return sandbox.prepare(spec, scope, {"delay": delay, "jitter": jitter})
 
 
@@ -47,7 +47,7 @@ class NetworkLoss(_OnTheLine):
 
     def prepare(self, spec: FaultSpec, scope: Scope) -> UndoRecord:
         """Return the record; reads only. Raises Refused."""
-        loss = sandbox.argument(spec, "loss", "10 %", parse_share, 0.001, 1.0)
+        loss = sandbox.argument(spec, "loss", parse_share, 0.001, 1.0)
         return sandbox.prepare(spec, scope, {"loss": loss})
 
 
