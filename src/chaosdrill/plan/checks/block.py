@@ -47,6 +47,7 @@ def type_block(block: Node, written: dict[int, str], found: Findings) -> Chaosdr
     before = len(found.errors)
     _check_empty(block, found)
     _check_source_names(block, found)
+    _check_hyphens(block, found)
     already = check_bounds(block, found, written)
     try:
         typed = ChaosdrillBlock.model_validate(_tree(block, written))
@@ -94,6 +95,23 @@ def _check_source_names(block: Node, found: Findings) -> None:
         if not _SOURCE_NAME.fullmatch(key.text):
             hint = "letters, digits, - and _, such as 'pay'"
             found.error(key, f"{shown(key.text)} can't be the name of a signal", hint, f"signals.{key.text}")
+
+
+def _check_hyphens(block: Node, found: Findings) -> None:
+    """Note `time_limit` for `time-limit`: the model knows both, a file knows one."""
+    owners: list[tuple[Node | None, tuple[str | int, ...]]] = [
+        (block, ()),
+        (block.get("blast-radius"), ("blast-radius",)),
+    ]
+    for section in ("criteria", "abort-when"):
+        bounds = block.get(section)
+        owners += [
+            (bound, (section, i)) for i, bound in enumerate(bounds.items if bounds is not None else ())
+        ]
+    for owner, location in owners:
+        for key, _ in owner.fields.values() if owner is not None else ():
+            if "_" in key.text and key.text.replace("_", "-") in _keys_at(location):
+                _note_unknown(block, (*location, key.text), found)
 
 
 def _note(block: Node, error: Any, already: set[tuple[str, int]], found: Findings) -> None:

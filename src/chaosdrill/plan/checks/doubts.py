@@ -45,7 +45,6 @@ _PROVIDER_KEYS = {
         "max_retries",
         "secrets",
         "configuration",
-        "expected_status",
     ),
 }
 _CONVERSIONS: dict[str, Callable[[Any], object]] = {

@@ -82,7 +82,7 @@ def check_references(
 
 
 def substitute(text: str, configuration: Mapping[str, Any], complain: Callable[[str, str], None]) -> str:
-    """Return `text` with its variables replaced; a variable without a usable value is complained about.
+    """Return `text` with its variables replaced; one without a usable value stays, and is complained about.
 
     `complain` gets a message and a hint.
     """
@@ -101,6 +101,7 @@ def substitute(text: str, configuration: Mapping[str, Any], complain: Callable[[
         written = "" if known is None else str(known).lower() if isinstance(known, bool) else str(known)
         if not written.strip():
             complain(f"the variable {shown(name)} is empty", "set it, or give it a default")
+            return match.group()
         return written
 
     return _REFERENCE.sub(value, text) if "${" in text else text
