@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 
 class Screen:
-    """As much of a terminal as our output uses: wrapping, scrolling, moving up, erasing, hiding the cursor."""
+    """As much of a terminal as our output uses: wrapping, scrolling, moving up, erasing, a hidden cursor."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
@@ -104,17 +104,20 @@ class Terminal:
         environment: Mapping[str, str],
         place: Path,
         size: tuple[int, int] = (80, 24),
+        asked: Mapping[str, str] | None = None,
     ) -> None:
         self.screen = Screen(*size)
         self.raw = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        kept = {k: v for k, v in environment.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
+        # What decides about the looks must not depend on who runs the tests.
+        looks = ("NO_COLOR", "COLUMNS", "LINES", "TERM")
+        kept = {name: value for name, value in environment.items() if name not in looks}
         self.process = subprocess.Popen(
             # Ctrl-C reaches a program through its controlling terminal only.
             ["setsid", "--ctty", "--wait", *command],
-            env={"TERM": "xterm-256color", **kept},
+            env={**kept, "TERM": "xterm-256color", **(asked or {})},
             cwd=place,
             stdin=slave,
             stdout=slave,
@@ -160,7 +163,7 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end; return the exit code."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 3 * PATIENCE
         while self._read(deadline):
             pass
         return self.process.wait(PATIENCE)

@@ -124,9 +124,9 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         if told is not None:
             out.line(told)
     out.line()
-    out.line(beside("run", shown(folder.path), out))
+    out.line(beside("run", shown(folder.path), out, 8))
     if folder.file("report.html").exists():
-        out.line(beside("report", shown(folder.file("report.html")), out))
+        out.line(beside("report", shown(folder.file("report.html")), out, 8))
 
 
 def _unsealed(folder: RunFolder) -> str:

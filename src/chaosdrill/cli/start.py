@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -91,25 +90,14 @@ def demo(ctx: click.Context, seconds: float, keep: bool, plain: bool, as_json: b
 
     It takes about a minute, needs no cluster and no network, and leaves the sandbox as it found it.
     """
-    from chaosdrill.cli.run import run_one
+    from chaosdrill.cli.run import run
 
-    file = shipped.experiments() / shipped.DEMO
-    options: dict[str, Any] = {
-        **dict.fromkeys(("environment", "settings", "rollback_strategy")),
-        **dict.fromkeys(("hypothesis_strategy", "hypothesis_frequency")),
-        "var_file": (),
-        "control_file": (),
-        "var": (f"fault_seconds={seconds:g}",),
-        "formats": "html,md,json,junit",
-        "dry_run": False,
-        "fail_fast": False,
-        "plain": plain,
-        "as_json": as_json,
-    }
     out = Stream(None) if as_json else stdout()
     out.line(f"One of three payment instances is killed for {format_duration(seconds)} while customers pay.")
     with _sandbox(out, keep):
-        return run_one(ctx, str(file), options)
+        files = (str(shipped.experiments() / shipped.DEMO),)
+        variables = (f"fault_seconds={seconds:g}",)
+        return int(ctx.invoke(run, files=files, var=variables, plain=plain, as_json=as_json))
 
 
 @contextmanager

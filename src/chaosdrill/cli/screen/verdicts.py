@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
 from chaosdrill.cli.screen.words import clean, short_name
 from chaosdrill.errors import Exit
 from chaosdrill.model.run import CriterionResult, Verdict
+from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.pipeline import Outcome
 from chaosdrill.record.folder import RunFolder
+from chaosdrill.verdict.wording import margin as distance
 
 #: The five lines, as the verdict names them and as people read them.
 LINES = (
@@ -22,6 +25,8 @@ LINES = (
     ("cleanup", "clean-up"),
     ("coverage", "coverage"),
 )
+#: As wide as 'report' and no wider: the path of a report then just fits into 80 columns.
+PATHS = 8
 _COLOURS: dict[int, str] = {Exit.HELD: "green", Exit.RESIDUE: "red", Exit.DEVIATED: "red", Exit.CRASH: "red"}
 _MARKS = {"held": ("✓", "+"), "deviated": ("✗", "x"), "inconclusive": ("?", "?")}
 
@@ -39,13 +44,13 @@ def show_outcome(outcome: Outcome, as_json: bool) -> None:
         for line in criteria(verdict, out):
             out.line(line)
         out.line()
-        out.line(beside("run", shown(outcome.folder.path), out))
+        out.line(beside("run", shown(outcome.folder.path), out, PATHS))
         for line in _reports(outcome.reports, out):
             out.line(line)
         for warning in outcome.warnings:
-            out.line(beside("warning", clean(warning), out))
+            out.line(beside("warning", clean(warning), out, PATHS))
         source = str((facts.get("source") or {}).get("path", "FILE"))
-        for line in listed("next", next_steps(verdict, outcome.folder, source), out):
+        for line in listed("next", next_steps(verdict, outcome.folder, source), out, PATHS):
             out.line(line)
     if verdict.exit_code != Exit.HELD:
         stderr().line(f"chaosdrill: {verdict.word.upper()}: {clean(verdict.why)}")
@@ -81,34 +86,61 @@ def box(verdict: Verdict, title: str, out: Stream) -> Iterator[str]:
     yield f"{ends[0]} {out.paint(word, fg=colour, bold=True)} {ends[1]}"
     if title:
         yield out.paint(beside("", clean(title), out, 0), bold=True)
-    if verdict.exit_code != Exit.HELD:
+    said = verdict.exit_code != Exit.HELD
+    if said:
         # Of a verdict that held, the line of the hypothesis says the same.
         yield beside("", clean(verdict.why), out, 0)
     yield ""
     lines = [(label, getattr(verdict, name)) for name, label in LINES]
     state = max(len(line.state) for _, line in lines) + 2
     for label, line in lines:
-        yield beside(f"{label:<12}{line.state:<{state}}", clean(line.text), out, 12 + state)
+        text = "see above" if said and line.text == verdict.why else clean(line.text)
+        yield beside(f"{label:<12}{line.state:<{state}}", text, out, 12 + state)
     yield out.paint(rule * out.columns, fg=colour)
 
 
 def criteria(verdict: Verdict, out: Stream) -> Iterator[str]:
-    """Yield each criterion and each probe that was not met, with what was measured."""
-    for result in verdict.criteria:
-        mark = _MARKS[result.state][0 if out.unicode else 1]
-        yield beside(f"{mark} {result.state:<12}  ", result.sentence, out, 16)
-        yield beside("", _measured(result), out, 16)
+    """Yield each criterion with what was measured, then each probe that was not met."""
+    rows = [_row(result, out) for result in verdict.criteria]
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    narrow = sum(widths) + 2 * len(widths) > out.columns
+    if rows and not narrow:
+        yield out.paint(_aligned(_HEAD, widths), dim=True)
+    for result, row in zip(verdict.criteria, rows, strict=True):
+        yield beside("", f"{row[0][:2]}{result.sentence}", out, 0) if narrow else _aligned(row, widths)
+        if narrow or result.state != "held":
+            yield beside("", _measured(result), out, 2)
     for probe in verdict.probes:
         if not probe.met:
-            mark = _MARKS["deviated"][0 if out.unicode else 1]
             why = probe.error or f"{probe.output} is outside the tolerance {probe.tolerance}"
-            words = f"probe {clean(probe.name)}, {probe.moment}: {clean(why)}"
-            yield beside(f"{mark} not met       ", words, out, 16)
+            words = f"probe {clean(probe.name)}, {probe.moment}: not met: {clean(why)}"
+            yield beside(_mark("deviated", out), words, out, 2)
+
+
+_HEAD = ("  criterion", "worst", "margin", "n")
+
+
+def _row(result: CriterionResult, out: Stream) -> tuple[str, str, str, str]:
+    worst = "-" if result.worst is None else format_value(result.worst, cast(Unit, result.unit))
+    # Which phases a criterion is judged over is said in the report; here it would break the line.
+    short = re.split(r" of | over | after ", result.sentence)[0]
+    margin = "-" if result.margin is None else distance(result.margin, result.unit)
+    sign = "-" if result.margin is not None and result.margin < 0 else ""
+    return f"{_mark(result.state, out)}{short}", worst, f"{sign}{margin}", f"{result.samples:,}"
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    rest = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+    return "  ".join([f"{row[0]:<{widths[0]}}", *rest])
+
+
+def _mark(state: str, out: Stream) -> str:
+    return f"{_MARKS[state][0 if out.unicode else 1]} "
 
 
 def _measured(result: CriterionResult) -> str:
     """Return the sentence of a criterion without what stands beside it already."""
-    return clean(result.text).removeprefix(f"{result.sentence}: ").removeprefix(f"{result.state}; ")
+    return clean(result.text).removeprefix(f"{result.sentence}: ")
 
 
 def _reports(paths: Sequence[Path], out: Stream) -> Iterator[str]:
@@ -116,7 +148,7 @@ def _reports(paths: Sequence[Path], out: Stream) -> Iterator[str]:
     reports = [path for path in paths if path.suffix != ".svg"]
     if reports:
         also = f" (and {', '.join(path.name for path in reports[1:])})" if len(reports) > 1 else ""
-        yield beside("report", shown(reports[0]) + also, out)
+        yield beside("report", shown(reports[0]) + also, out, PATHS)
 
 
 def next_steps(verdict: Verdict, folder: RunFolder, source: str) -> Sequence[str]:
