@@ -41,10 +41,15 @@ def write(folder: RunFolder, formats: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
     for name in dict.fromkeys(formats):
         files = import_module(FORMATS[name]).files(made)
-        paths += [folder.write_text(file, text) for file, text in files.items()]
+        paths += [folder.write_text(file, _writable(text)) for file, text in files.items()]
         if name == "md":
             _remove_stale_charts(folder, set(files))
     return paths
+
+
+def _writable(text: str) -> str:
+    """Return `text` without lone surrogates: a probe may return them, and UTF-8 has no place for them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _remove_stale_charts(folder: RunFolder, fresh: set[str]) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
 from chaosdrill.model.run import CriterionResult, Evidence
-from chaosdrill.model.signal import SERIES, Unit, format_value
+from chaosdrill.model.signal import SERIES, Series, Unit, format_value
 from chaosdrill.record.samples import Samples
 from chaosdrill.report.blocks import Cell, Column, Figure, Table
 from chaosdrill.report.charts.buckets import buckets, length
@@ -121,14 +121,32 @@ def _request_figure(source: str, seen: Seen) -> Figure:
 def _gauge_figure(source: str, seen: Seen) -> Figure:
     names = [n for n in seen.samples.signals if is_gauge(n) and n.rpartition(".")[0] == source]
     judged = Judged(source, seen.block, seen.results, seen.frame)
-    charts = (gauge_chart(n, seen.samples.of(n), seen.frame, judged, seen.gaps[n]) for n in names)
+    flat = [n for n in names if _is_flat(n, seen, judged)]
+    lead = source_in_words(seen.block.signals.get(source) if seen.block else None)
+    if flat:
+        told = (
+            f"{_series(n).title} {format_value(seen.samples.of(n).value[0], _series(n).unit)}" for n in flat
+        )
+        lead += f"{'. ' if lead else ''}Unchanged throughout: {', '.join(told)}."
+    drawn = [n for n in names if n not in flat]
+    charts = (gauge_chart(n, seen.samples.of(n), seen.frame, judged, seen.gaps[n]) for n in drawn)
     return Figure(
         title=source,
-        lead=source_in_words(seen.block.signals.get(source) if seen.block else None),
+        lead=lead,
         charts=tuple(charts),
         numbers=_gauge_table(source, seen.numbers),
         table=_changes(source, names, seen.samples, seen.frame),
     )
+
+
+def _is_flat(name: str, seen: Seen, judged: Judged) -> bool:
+    """Return whether a gauge never moved, was never lost, and nobody asked about it: no chart is needed."""
+    values = set(seen.samples.of(name).value)
+    return len(values) == 1 and not seen.gaps[name] and not judged.asks_about(_series(name).name)
+
+
+def _series(name: str) -> Series:
+    return SERIES[name.rpartition(".")[2]]
 
 
 # ---- before, during, after
@@ -179,7 +197,7 @@ def _gauge_table(source: str, found: Numbers) -> Table:
     phases = list(dict.fromkeys(n.phase for n in mine))
     rows = []
     for signal in dict.fromkeys(n.signal for n in mine):
-        series = SERIES[signal.rpartition(".")[2]]
+        series = _series(signal)
         cells = []
         for row in (n for n in mine if n.signal == signal):
             if row.low is None or row.high is None:
@@ -210,7 +228,7 @@ def _changes(source: str, names: Sequence[str], samples: Samples, shared: Frame)
     seconds = length(shared.end - shared.start, len(readings), most=_ROWS, enough=1)
     steps: dict[float, dict[str, Cell]] = {}
     for name in names:
-        unit = SERIES[name.rpartition(".")[2]].unit
+        unit = _series(name).unit
         for b in buckets(samples.of(name), shared.zero, shared.start, shared.end, seconds):
             low, high = _cell(b.low, unit), _cell(b.high, unit)
             cell = low if low == high else Cell(f"{low.text} to {high.text}")
@@ -219,6 +237,6 @@ def _changes(source: str, names: Sequence[str], samples: Samples, shared: Frame)
         (Cell(offset_text(start)), *(cells.get(name, NOT_OBSERVED) for name in names))
         for start, cells in sorted(steps.items())
     ]
-    titles = (SERIES[name.rpartition(".")[2]].title for name in names)
+    titles = (_series(name).title for name in names)
     columns = (Column(f"from {shared.zero_name}"), *(Column(title, numeric=True) for title in titles))
     return Table(f"{source} in steps of {format_duration(seconds)}", columns, tuple(rows))

@@ -268,7 +268,7 @@ def _abort_table(material: Material, requested: float) -> Table:
             text, meaning, _ = timeline.tell(event)
             rows.append((Cell(text, meaning), Cell(_utc(event["t"])), Cell(_after(at - requested))))
     columns = (Column("Step"), Column("UTC"), Column("After the request", numeric=True))
-    return Table("From the breach to the undo", columns, tuple(rows), cards=True)
+    return Table("The abort, step by step", columns, tuple(rows), cards=True)
 
 
 def _undo_table(material: Material) -> Table:

@@ -105,7 +105,7 @@ class _Tale:
         if story.variant == "aborted":
             self.breach = self.fault + seventh
             self.undone = self.breach + 0.31
-        self.ended = self.undone + 3 * seventh
+        self.ended = self.undone + (3 * seventh if self.breach is None else 0.6)
         self.lost = self.fault + seventh if story.variant == "crashed" else None
         self.planned = 3 * seventh
 
@@ -144,7 +144,7 @@ class _Tale:
         count = self.story.activities
         if self.story.has_fault:
             yield "fail-one-instance", "action", self.fault - 0.02, self.undone + 0.02
-            count -= 1
+            count = 0 if self.breach else count - 1
         room = (self.ended - self.undone - 0.1) / max(count, 1)
         for n in range(count):
             start = self.undone + 0.05 + n * room
@@ -179,7 +179,7 @@ def _facts(folder: RunFolder, tale: _Tale) -> dict[str, Any]:
         "block": block.model_dump(mode="json", by_alias=True) if block else None,
         "configuration": {"fault_seconds": f"{tale.planned:g}"} if block else {},
         "planned": _planned(tale) if block else [],
-        "warnings": ["the fault action says no `controls`; none were loaded"] if block else [],
+        "warnings": ["the file has no rollbacks; only chaosdrill's own undo is played"] if block else [],
         "options": {"hypothesis_strategy": "default", "rollback_strategy": "always"},
         "verdict": None,
         "checksums": {},

@@ -61,6 +61,10 @@ class Judged:
                 found.append(level)
         return tuple(found)
 
+    def asks_about(self, name: str) -> bool:
+        """Return whether a criterion or a stop condition is about the series `name`."""
+        return any(bound.series.name == name for bound in (*self._criteria, *self._stops))
+
     def marks(self, names: Iterable[str]) -> tuple[Mark, ...]:
         """Return the worst of many judged windows for each criterion on `names`."""
         wanted = set(names)
@@ -105,7 +109,9 @@ class Judged:
     def _seen(self, criterion: Criterion, start: float, end: float) -> Level | None:
         """Return what one window over the whole stretch showed; None where other windows were judged."""
         result = self._results.get(criterion.sentence())
-        if result is None or result.worst is None or criterion.within is not None or result.windows != 1:
+        if result is None or result.worst is None or result.windows != 1:
+            return None
+        if criterion.within is not None or isinstance(criterion.over, float):
             return None
         label = f"{criterion.series.title} {format_value(result.worst, criterion.series.unit)}"
         return Level(label, "seen", _drawn(criterion, result.worst), start, end)
@@ -158,7 +164,8 @@ def gauge_chart(signal: str, readings: Readings, frame: Frame, judged: Judged, g
     tops = {"share": max(top * 1.25, 0.05), "breaker": 2.0}
     seen = "never readable"
     if values:
-        seen = f"between {format_value(min(values), unit)} and {format_value(max(values), unit)}"
+        low, high = format_value(min(values), unit), format_value(max(values), unit)
+        seen = f"{low} throughout" if low == high else f"between {low} and {high}"
     return Chart(
         id=f"{source}-{name}",
         title=title,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from html import escape
 
 from chaosdrill.clock import iso
-from chaosdrill.report.charts.shapes import Bars, Chart, Range, offset_text
+from chaosdrill.report.charts.shapes import Bars, Chart, Level, Range, offset_text
 
 #: Units across the inner drawing; its units down are pixels.
 _WIDE = 1000
@@ -84,7 +84,8 @@ def inline(chart: Chart, key: str) -> str:
     """Return the chart as an element for a page; `key` makes its ids unique there."""
     height = _ABOVE + chart.height + _BELOW
     return (
-        f'<svg class="chart" role="img" aria-labelledby="{key}-t {key}-d" height="{height}">'
+        f'<svg class="chart" role="img" aria-labelledby="{key}-t" aria-describedby="{key}-d" '
+        f'height="{height}">'
         f"{_named(chart, key)}{_drawing(chart)}</svg>"
     )
 
@@ -99,27 +100,36 @@ def defs() -> str:
 
 def standalone(chart: Chart, width: int = 960) -> str:
     """Return the chart as a file of its own: title and legend inside, on a light ground of its own."""
-    inner, left = width - 48, 24
+    left, title = 24, escape(chart.title)
+    legend, above = _legend(chart, left, width)
     height = _ABOVE + chart.height + _BELOW
-    whole, title = height + 76, escape(chart.title)
-    legend, x = [], left
-    for name, look in key_of(chart):
-        legend.append(
-            f'<svg x="{x}" y="44" width="22" height="12">{swatch(look)}</svg>'
-            f'<text x="{x + 28}" y="54">{escape(name)}</text>'
-        )
-        x += 28 + 7 * len(name) + 20
+    whole = above + height + 8
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{whole}" '
-        f'viewBox="0 0 {width} {whole}" role="img" aria-labelledby="t d" class="chart">'
+        f'viewBox="0 0 {width} {whole}" role="img" aria-labelledby="t" aria-describedby="d" class="chart">'
         f"<style>svg{{{variables(LIGHT)};font-family:system-ui,sans-serif}}{CSS}</style>"
         f"<defs>{_HATCH}</defs>{_named(chart, '')}"
         f'<rect width="100%" height="100%" rx="6" fill="{LIGHT["surface"]}" stroke="{LIGHT["rule"]}"/>'
-        f'<text class="strong" x="{left}" y="30" font-size="15" font-weight="600">{title}</text>'
-        f"{''.join(legend)}"
-        f'<svg x="{left}" y="68" width="{inner}" height="{height}" overflow="visible">{_drawing(chart)}</svg>'
-        "</svg>\n"
+        f'<text class="strong" x="{left}" y="30" font-size="15" font-weight="600">{title}</text>{legend}'
+        f'<svg x="{left}" y="{above}" width="{width - 2 * left}" height="{height}" overflow="visible">'
+        f"{_drawing(chart)}</svg></svg>\n"
     )
+
+
+def _legend(chart: Chart, left: int, width: int) -> tuple[str, int]:
+    """Return the legend of a file, in as many rows as it takes, and where the drawing begins below it."""
+    parts, x, y = [], left, 54
+    for name, look in key_of(chart):
+        # Without a renderer at hand, a letter counts as 7 pixels, which is wide for 12-pixel type.
+        long = 28 + 7 * len(name)
+        if x > left and x + long > width - left:
+            x, y = left, y + 20
+        parts.append(
+            f'<svg x="{x}" y="{y - 10}" width="22" height="12">{swatch(look)}</svg>'
+            f'<text x="{x + 28}" y="{y}">{escape(name)}</text>'
+        )
+        x += long + 18
+    return "".join(parts), y + 14
 
 
 def key_of(chart: Chart) -> list[tuple[str, str]]:
@@ -274,7 +284,7 @@ def _axis_labels(chart: Chart, scale: _Scale) -> Iterator[str]:
     base = _ABOVE + chart.height
     for number, offset in _x_ticks(chart):
         x = scale.across(offset)
-        anchor = "start" if x < 2 else "end" if x > 98 else "middle"
+        anchor = "start" if x < 3 else "end" if x > 97 else "middle"
         sparse = ' class="tick sparse"' if number % 2 else ""
         name = offset_text(offset) if offset else chart.frame.zero_name
         clock = iso(chart.frame.zero + offset)[11:19]
@@ -304,19 +314,29 @@ def _phase_labels(chart: Chart, scale: _Scale) -> Iterator[str]:
 
 
 def _level_labels(chart: Chart, scale: _Scale) -> Iterator[str]:
-    """Label each level at its right end, from the bottom up, none on top of another."""
-    free = float(_ABOVE + chart.height)
-    placed: dict[str, float] = {}
-    for level in sorted(chart.levels, key=lambda lv: lv.value):
-        if level.label in placed:
-            continue
-        y = min(_ABOVE + scale.down(level.value) - 4, free)
-        free = y - _LABEL
-        placed[level.label] = y
-        yield (
-            f'<text class="{level.look}" x="{scale.across(level.end):.2f}%" y="{y:.1f}" text-anchor="end">'
-            f"{escape(level.label)}</text>"
-        )
+    """Label each level at its right end, above its line; where lines are close, above the highest of them."""
+    for group in _groups(chart.levels, scale):
+        top = min(scale.down(level.value) for level in group)
+        for number, level in enumerate(group):
+            x, y = scale.across(level.end), _ABOVE + max(top - 4 - number * _LABEL, _LABEL - 4)
+            yield (
+                f'<text class="{level.look}" x="{x:.2f}%" y="{y:.1f}" text-anchor="end">'
+                f"{escape(level.label)}</text>"
+            )
+
+
+def _groups(levels: tuple[Level, ...], scale: _Scale) -> list[list[Level]]:
+    """Return the levels from the lowest up, those together whose labels would touch the next one's line."""
+    groups: list[list[Level]] = []
+    for level in sorted(levels, key=lambda lv: lv.value):
+        down = scale.down(level.value)
+        if groups:
+            top = min(scale.down(other.value) for other in groups[-1])
+            if down > top - 4 - _LABEL * len(groups[-1]):
+                groups[-1].append(level)
+                continue
+        groups.append([level])
+    return groups
 
 
 def _marks(chart: Chart, scale: _Scale) -> Iterator[str]:
