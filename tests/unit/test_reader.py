@@ -72,7 +72,7 @@ def test_bad_yaml_is_one_problem_with_its_place(
 @pytest.mark.parametrize(
     ("text", "line", "column", "message"),
     [
-        ('{"a": 1,}', 1, 9, "not valid JSON"),
+        ('{"a": 1 "b": 2}', 1, 9, "not valid JSON: expecting ',' delimiter"),
         ('{\n  "a": [1 2]\n}', 2, 11, "not valid JSON: expecting ',' delimiter"),
         ('{"a": "open', 1, 7, "not valid JSON: unterminated string"),
         ("{} {}", 1, 4, "not valid JSON: extra data"),

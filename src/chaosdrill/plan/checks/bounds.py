@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chaosdrill import statistics
 from chaosdrill.model.signal import (
     GAUGE_SERIES,
     REQUEST_SERIES,
@@ -96,7 +97,7 @@ class _Reader:
         window, per_second = (_quantity(text) for text in texts)
         if over is None or window is None or per_second is None:
             return
-        needed, there = samples_needed(limit), math.floor(window * per_second)
+        needed, there = statistics.needed(limit.series, limit.threshold), math.floor(window * per_second)
         if there < needed:
             sentence = f"a window of {over.text} holds {there} samples, {limit.signal} needs {needed}"
             self.found.warn(over, f"{sentence}: always inconclusive", "widen the window, or raise the rate")
@@ -169,14 +170,6 @@ class _Reader:
             said = f"{limit.signal} is never {limit.comparison.replace('-', ' ')} {shown_limit}"
             hint = "write at-least" if limit.comparison == "above" else "write at-most"
             self.found.error(place, said, hint if limit.threshold >= 0 else "it can't be negative", path)
-
-
-def samples_needed(limit: Limit) -> int:
-    """Return how few samples say nothing about a limit: the series' floor, or what the share asks for."""
-    if limit.series.floor or limit.series.unit != "share":
-        return limit.series.floor
-    gap = min(limit.threshold, 1 - limit.threshold)
-    return math.ceil(round(1 / gap, 6)) if gap > 0 else 1
 
 
 def _contradictions(limits: list[tuple[int, Limit]], found: Findings) -> None:
