@@ -95,8 +95,8 @@ def test_which_side_of_its_limit_a_signal_is_on_is_said_in_words() -> None:
 def test_a_stop_condition_says_when_its_signal_is_on_the_bad_side() -> None:
     assert any(line.startswith("aborts when pay.availability below 95 %") for line in _lines(_snapshot()))
     bad = "\n".join(_lines(_snapshot(availability=0.9)))
-    assert "‼ abort    pay.availability" in bad
-    assert "‼ aborts when pay.availability below 95 % for 5 s: now 90 %" in bad
+    assert "! abort    pay.availability" in bad
+    assert "! aborts when pay.availability below 95 % for 5 s: now 90 %" in bad
 
 
 def test_it_says_how_long_it_still_takes() -> None:

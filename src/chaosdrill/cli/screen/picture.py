@@ -34,7 +34,7 @@ _MARKS = {
     "under": ("✗", "x", "bold red"),
     "over": ("✗", "x", "bold red"),
     "off": ("✗", "x", "bold red"),
-    "abort": ("‼", "!", "bold white on red"),
+    "abort": ("!", "!", "bold white on red"),
     "no data": ("·", ".", "yellow"),
 }
 
@@ -181,13 +181,13 @@ def _rows(subject: Subject, readings: Sequence[Reading], width: int, header: boo
     for reading, bound in zip(readings, words, strict=True):
         state = limits.state(reading)
         mark, ascii_mark, style = _MARKS[state]
-        row = Text(f"{mark if subject.unicode else ascii_mark} {state:<7}  ", style=style)
+        row = Text.assemble((f"{mark if subject.unicode else ascii_mark} {state:<7}", style), "  ")
         cut = reading.signal if len(reading.signal) <= name else reading.signal[: name - 1] + "~"
-        row.append(f"{cut:<{name}}  {live_value(reading):>{value}}", style="default")
+        row.append(f"{cut:<{name}}  {live_value(reading):>{value}}")
         if spark >= SHORTEST_SPARK:
             row.append("  ").append(sparkline(reading, limits.bound(reading), spark, subject.unicode))
         if limit:
-            row.append(f"  {bound}", style="default")
+            row.append(f"  {bound}")
         rows.append(row)
     return rows
 

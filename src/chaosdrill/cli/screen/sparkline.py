@@ -26,7 +26,7 @@ def sparkline(reading: Reading, bound: Bound | None, cells: int, unicode: bool =
     points = _squeezed(reading.history, cells, series)
     low, high = _scale([p for p in points if p is not None], bound, series)
     shapes = BLOCKS if unicode else ASCII
-    line = Text(style="default")
+    line = Text()
     for point in points:
         if point is None:
             line.append(GAP)
