@@ -226,3 +226,13 @@ def test_a_mute_supervisor_is_reported_and_ended(directory: Path) -> None:
     finally:
         os.kill(supervisor[0], signal.SIGCONT)
     assert box.faults() == []
+
+
+def test_what_can_not_come_up_says_why_and_leaves_nothing(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sqlite3.py").write_text("raise RuntimeError('no database on this machine')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(TargetUnreachable, match=r"database died 3 times \(RuntimeError: no database"):
+        client.up()
+    assert not directory.exists()

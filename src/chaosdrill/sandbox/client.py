@@ -101,10 +101,15 @@ def up(directory: Path | None = None, *, load: float = 0.0) -> Sandbox:
         found = find(directory)
         if found is None:
             _clear_up(directory)
-            _launch(directory, lock)
+            try:
+                _launch(directory, lock)
+            except TargetUnreachable:
+                _clear_up(directory)
+                state.remove_lock(directory)
+                raise
             found = find(directory)
     if found is None:
-        raise _did_not_come_up(directory, "it died right after it was up")
+        raise _did_not_come_up("it died right after it was up")
     if load:
         found.set_load(load)
     return found
@@ -173,6 +178,7 @@ def _launch(directory: Path, lock: int) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(lock, writer),
+            env=_environment(),
             start_new_session=True,
         )
     finally:
@@ -184,7 +190,7 @@ def _launch(directory: Path, lock: int) -> None:
         os.close(reader)
     if b'"up"' not in said:
         why = json.loads(said)["error"] if said.endswith(b"\n") else "its supervisor died or was too slow"
-        raise _did_not_come_up(directory, why)
+        raise _did_not_come_up(why)
 
 
 def _read_until_end(reader: int, seconds: float) -> bytes:
@@ -200,11 +206,21 @@ def _read_until_end(reader: int, seconds: float) -> bytes:
     return said
 
 
-def _did_not_come_up(directory: Path, why: str) -> TargetUnreachable:
+def _did_not_come_up(why: str) -> TargetUnreachable:
     return TargetUnreachable(
         f"the sandbox did not come up: {why}",
-        next_step=f"look at {directory / 'supervisor.log'}, then try again: chaosdrill sandbox up",
+        next_step="clear up and try again: chaosdrill sandbox down, then chaosdrill sandbox up",
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment for processes that live elsewhere: a relative PYTHONPATH would lead nowhere."""
+    path = os.environ.get("PYTHONPATH")
+    if not path:
+        return dict(os.environ)
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in path.split(os.pathsep))
+    }
 
 
 def _converse(directory: Path, timeout: float, question: Mapping[str, JSON]) -> dict[str, JSON]:

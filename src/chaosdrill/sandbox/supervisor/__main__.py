@@ -49,6 +49,12 @@ def _write_state(directory: Path, fleet: Fleet, up: bool) -> None:
     )
 
 
+def _last_words(directory: Path) -> str:
+    """Return the last line that one of the processes wrote to standard error, which names what went wrong."""
+    lines = (directory / "supervisor.log").read_text("utf-8", errors="replace").split("\n")
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+
+
 async def _watch(fleet: Fleet, clock: SystemClock, directory: Path, ending: asyncio.Event) -> None:
     # psutil takes as long to import as one of our processes to start, so not before they are up.
     from chaosdrill.sandbox.supervisor.meter import Meter
@@ -76,6 +82,7 @@ async def supervise(directory: Path, lock: int, progress: int, errors: BinaryIO)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, control.ending.set)
     watching = None
+    failure = ""
     try:
         for folder in ("data", "logs"):
             state.make_private(directory / folder)
@@ -90,8 +97,9 @@ async def supervise(directory: Path, lock: int, progress: int, errors: BinaryIO)
         await control.ending.wait()
     except (OSError, TimeoutError, ChaosdrillError) as problem:
         slow = [i.id for i in fleet.instances.values() if i.state != "ready"]
-        why = str(problem) or f"not ready in time: {', '.join(slow)}"
-        os.write(progress, json.dumps({"error": why}).encode() + b"\n")
+        failure = str(problem) or f"not ready in time: {', '.join(slow)}"
+        if said := _last_words(directory):
+            failure += f" ({said})"
     finally:
         if watching is not None:
             watching.cancel()
@@ -100,6 +108,9 @@ async def supervise(directory: Path, lock: int, progress: int, errors: BinaryIO)
         fleet.on_change = lambda: None
         await fleet.stop()
         state.remove(directory)
+        if failure:
+            # Last, so that whoever reads it finds nothing of us any more.
+            os.write(progress, json.dumps({"error": failure}).encode() + b"\n")
 
 
 def main() -> None:

@@ -28,6 +28,9 @@ LONGEST_PAUSE = 2.0
 #: An instance that answers no health check for this long hangs, and is replaced.
 HUNG_AFTER = 10.0
 
+#: What dies this often while the sandbox comes up will not live.
+HOPELESS = 3
+
 #: Seconds that an instance gets to finish when it is told to leave.
 LEAVE_WITHIN = 4.0
 READY_WITHIN = 15.0
@@ -61,7 +64,7 @@ class Fleet:
         return self.instances["balancer"].port
 
     async def start(self) -> None:
-        """Start everything. Raises TimeoutError when it is not all ready in time."""
+        """Start everything. Raises TimeoutError when not all is ready in time, OSError when it can't be."""
         for service, count in topology.REPLICAS.items():
             for name in topology.instance_names(service, count):
                 self._make_place(service, name)
@@ -69,7 +72,16 @@ class Fleet:
             await self.spawn(instance)
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
         self._reap()
-        await self.until(lambda: all(i.state == "ready" for i in self.instances.values()), READY_WITHIN)
+        everyone = list(self.instances.values())
+        await self.until(
+            lambda: (
+                all(i.state == "ready" for i in everyone) or any(i.restarts >= HOPELESS for i in everyone)
+            ),
+            READY_WITHIN,
+        )
+        dying = [i.id for i in everyone if i.restarts >= HOPELESS]
+        if dying:
+            raise ChildProcessError(f"{', '.join(dying)} died {HOPELESS} times")
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait for a change that makes `condition` true. Raises TimeoutError after `seconds`."""
