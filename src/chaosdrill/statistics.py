@@ -162,15 +162,13 @@ def at_least_by_luck(bad: int, n: int, share: float) -> float:
 
     The upper tail of the binomial distribution, summed term by term: exact for the small windows it is for.
     """
-    if bad <= 0:
+    if bad <= 0 or (share >= 1 and bad <= n):
         return 1.0
-    if share <= 0:
+    if share <= 0 or bad > n:
         return 0.0
-    if share >= 1:
-        return 1.0
     term = (1 - share) ** n
     below = 0.0
-    for k in range(min(bad, n + 1)):
+    for k in range(bad):
         below += term
         term *= (n - k) / (k + 1) * share / (1 - share)
     return max(0.0, 1 - below)

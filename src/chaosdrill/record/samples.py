@@ -36,9 +36,10 @@ _BLOCK = 512 * 1024
 class SampleWriter:
     """The writer of one samples.csv; `write` may be called from any thread and never waits for the disk.
 
-    Rows are `t` (epoch seconds, to 10 microseconds), `signal`, `value` (empty for none), `ok` (1 or 0) and `detail`, in the order
-    in which they became known. When the disk refuses, `on_failure` is called once with the reason (from the
-    writer's own thread), rows are kept and tried again every second, and `close` says what was lost.
+    Rows are `t` (epoch seconds, to 10 microseconds), `signal`, `value` (empty for none), `ok` (1 or 0) and
+    `detail`, in the order in which they became known. When the disk refuses, `on_failure` is called once with
+    the reason (from the writer's own thread), rows are kept and tried again every second, and `close` says
+    what was lost.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[str], None] | None = None) -> None:

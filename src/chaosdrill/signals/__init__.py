@@ -12,7 +12,7 @@ def open(name: str, spec: SourceSpec, clock: Clock, reader: SeriesReader | None 
     """Return the signal `name` as `spec` describes it; nothing is contacted yet.
 
     `reader` reads the target system (the sandbox's client, for one); only `target` sources need it. Raises
-    UsageError for an address that can't be one, and for a `target` source without a reader.
+    UsageError for a url that can't be one, and for a `target` source without a reader.
     """
     if spec.http is not None:
         # Imported where used: 70 ms that a run without requests need not pay.

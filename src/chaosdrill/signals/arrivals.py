@@ -44,17 +44,18 @@ class Line(Protocol):
         """Make one attempt and end it by `deadline` (monotonic seconds). Never raises."""
 
     def cancel(self) -> None:
-        """Make a running `attempt` end soon; called from another thread."""
+        """Make a running `attempt` end soon, without waiting for it; called from another thread."""
 
     def close(self) -> None:
         """Give back what the line holds."""
 
 
 class Pace(NamedTuple):
-    """How often (per second), and how long an attempt may take (seconds, from when it was due)."""
+    """How often (per second), for how long (seconds from when it is due), and how many at once."""
 
     rate: float
     timeout: float
+    most: int = MOST_WORKERS
 
 
 class OpenLoop:
@@ -77,7 +78,7 @@ class OpenLoop:
         self._stop_at = math.inf
         self._next = 0
         self._free = 0
-        self._most = MOST_WORKERS
+        self._most = pace.most
         self._behind = False
         self._flying: dict[int, Line] = {}
         self._workers: set[threading.Thread] = set()
@@ -90,7 +91,7 @@ class OpenLoop:
         self._emit = sink
         self._mono, self._epoch = self._clock.mono(), self._clock.now()
         self._keeper.start()
-        for _ in range(min(SPARE_WORKERS, 2 + int(self.pace.rate / 5))):
+        for _ in range(min(SPARE_WORKERS, self._most, 2 + int(self.pace.rate / 5))):
             self._grow()
 
     def stop(self) -> None:
@@ -231,12 +232,11 @@ class OpenLoop:
             before = self._clock.mono() - self.pace.timeout - _GRACE
             with self._lock:
                 missed = self._missed()
-                hanging = [(a, line) for a, line in self._flying.items() if self._due(a) < before]
-            self._time_out(missed)
-            for arrival, line in hanging:
-                if self._land(arrival):
-                    line.cancel()
-                    self._time_out([arrival])
+                hanging = [arrival for arrival in self._flying if self._due(arrival) < before]
+                for arrival in hanging:
+                    # Under the lock, so that the worker can't be at its next attempt by now.
+                    self._flying.pop(arrival).cancel()
+            self._time_out([*missed, *hanging])
             if self._clock.wait(self._stopping, _GRACE):
                 self._clock.wait(pulse, _GRACE / 10)
 

@@ -43,7 +43,7 @@ class Request:
     method: str
     host: str
     port: int
-    tls: bool
+    tls: ssl.SSLContext | None
     path: str
     headers: Mapping[str, str]
     expected: frozenset[int]
@@ -54,14 +54,15 @@ class HttpLine:
     """One connection, kept alive between requests."""
 
     def __init__(self, request: Request, clock: Clock) -> None:
+        self.cause = ""
         self._request = request
         self._clock = clock
         self._used = 0.0
         # Kept apart from the connection, which lets go of it when the server announces a close.
         self._socket: socket.socket | None = None
         self._connection = (
-            HTTPSConnection(request.host, request.port, context=ssl.create_default_context())
-            if request.tls
+            HTTPSConnection(request.host, request.port, context=request.tls)
+            if request.tls is not None
             else HTTPConnection(request.host, request.port)
         )
 
@@ -72,6 +73,8 @@ class HttpLine:
         except (OSError, HTTPException, ValueError) as error:
             # ValueError: what a TLS socket raises when `cancel` shut it under a reader.
             self.close()
+            # In one line, and not the megabyte that a server may have put where the status belongs.
+            self.cause = " ".join((getattr(error, "strerror", None) or str(error)).split())[:200]
             return Result(False, _failure(error))
 
     def cancel(self) -> None:
@@ -136,16 +139,16 @@ class HttpSignal(OpenLoop):
             line.close()
         if not result.ok:
             raise TargetUnreachable(
-                f"signal {self.signal}: {self._request.shown} {self._outcome(result.detail)}",
+                f"signal {self.signal}: {self._request.shown} {self._outcome(result.detail, line.cause)}",
                 next_step=f"see that the service is up, or correct the signal {self.signal}",
             )
 
-    def _outcome(self, detail: str) -> str:
+    def _outcome(self, detail: str, cause: str) -> str:
         words = {
             "timeout": f"gave no answer within {format_duration(self.pace.timeout)}",
             "refused": "refused the connection",
             "reset": "cut the connection",
-            "error": "cannot be reached",
+            "error": f"cannot be reached: {cause}",
         }
         return words.get(detail, f"answered {detail}, which is not expected")
 
@@ -165,7 +168,8 @@ def _request(name: str, source: HttpSource) -> Request:
     if url.username is not None:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    tls = url.scheme == "https"
+    # One for all connections: reading the system's certificates takes longer than a request.
+    tls = ssl.create_default_context() if url.scheme == "https" else None
     return Request(
         method=source.method.upper(),
         host=host,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from chaosdrill.errors import TargetUnreachable, UsageError
+from chaosdrill.errors import TargetUnreachable
 from chaosdrill.model.experiment import TcpSource
 from chaosdrill.ports import Clock
 from chaosdrill.signals.arrivals import Line, OpenLoop, Pace, Result
@@ -42,10 +42,11 @@ class TcpLine:
 
 
 class TcpSignal(OpenLoop):
-    """The signal of a `tcp` source. Raises UsageError for an address that is not host:port."""
+    """The signal of a `tcp` source."""
 
     def __init__(self, name: str, source: TcpSource, clock: Clock) -> None:
-        self._address = _parsed(name, source.address)
+        host, _, port = source.address.rpartition(":")
+        self._address = (host.strip("[]"), int(port))
         self._shown = source.address
         super().__init__(name, Pace(source.rate, source.timeout), clock, self._line)
 
@@ -62,11 +63,3 @@ class TcpSignal(OpenLoop):
 
     def _line(self) -> Line:
         return TcpLine(self._address, self._clock)
-
-
-def _parsed(name: str, address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise UsageError(f"signal {name}: {address!r} is no address", next_step="write host:port")
-    return host, int(port)

@@ -34,7 +34,7 @@ _SHORTEST_HOLE = 1.0
 
 
 class Look(NamedTuple):
-    """What one window (or one reading) says; `at` is when its worst was, `hole` how long it was blind."""
+    """What one window (or one reading) says; `at` is a gauge's worst moment, `hole` how long it was blind."""
 
     span: Span
     state: Literal["good", "bad", "short"]
@@ -148,7 +148,7 @@ class _Judge:
             n = len(part)
         else:
             value, n = statistics.measure(self.series.name, part)
-            at = self._worst_moment(part)
+            at = None
         if value is None:
             return Look(window, "short", hole=hole)
         if not self.criterion.allows(value):
@@ -171,11 +171,14 @@ class _Judge:
             bad = sum(not self.criterion.allows(latency) for latency in statistics.latencies(part))
         return statistics.at_least_by_luck(bad, n, share) < statistics.DOUBT
 
-    def _worst_moment(self, part: Readings) -> float | None:
-        """Return when the slowest request, or the first one with a wrong outcome, was due."""
+    def _worst_moment(self, look: Look) -> float | None:
+        """Return when the worst reading was: of requests the slowest, or the first one that went wrong."""
+        if self.gauge:
+            return look.at
+        part = self.readings.between(*look.span)
         if self.series.unit == "seconds":
-            slow = ((v, t) for v, t in zip(part.value, part.t, strict=True) if not math.isnan(v))
-            return max(slow, default=(0.0, None))[1]
+            slow = ((v, -t) for v, t in zip(part.value, part.t, strict=True) if not math.isnan(v))
+            return -max(slow)[1]
         return next((t for t, ok in zip(part.t, part.ok, strict=True) if not ok), None)
 
     def _margin(self, value: float) -> float:
@@ -216,6 +219,7 @@ class _Judge:
         told = [look for look in (bad if state == "deviated" else looks) if look.value is not None]
         worst = min(told, key=lambda look: self._margin(look.value or 0.0), default=None)
         margin = None if worst is None or worst.value is None else self._margin(worst.value)
+        worst_at = None if worst is None else self._worst_moment(worst)
         single = self.criterion.within is not None
         found = CriterionResult(
             sentence=self.criterion.sentence(),
@@ -224,7 +228,7 @@ class _Judge:
             state=state,
             threshold=self.threshold,
             worst=None if worst is None else worst.value,
-            worst_at=None if worst is None else worst.at,
+            worst_at=worst_at,
             margin=margin,
             samples=sum(len(self.readings.between(*span)) for span in self.spans),
             needed=self.needed,
@@ -234,7 +238,7 @@ class _Judge:
             if single
             else sum(look.state == "short" for look in looks),
         )
-        at = None if found.worst_at is None else t_plus(self.seen.phases, found.worst_at)
+        at = None if worst_at is None else t_plus(self.seen.phases, worst_at)
         return found.model_copy(update={"text": wording.criterion(found, at, reason)})
 
 

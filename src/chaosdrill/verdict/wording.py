@@ -10,7 +10,7 @@ from typing import cast
 
 from chaosdrill.model.experiment import Criterion
 from chaosdrill.model.run import CriterionResult, Line, Verdict
-from chaosdrill.model.signal import Unit, format_value
+from chaosdrill.model.signal import REQUEST_SERIES, Unit, format_value
 from chaosdrill.units import format_duration
 
 _COLUMNS = 80
@@ -71,7 +71,9 @@ def describe(verdict: Verdict) -> list[str]:
 def _worst(found: CriterionResult, at: str | None) -> str:
     unit = cast(Unit, found.unit)
     when = f" at {at}" if at else ""
-    words = f"worst {format_value(found.worst or 0.0, unit)}{when}"
+    # One window of requests has one value; "worst" is for the worst of several.
+    one = found.windows == 1 and found.signal.rpartition(".")[2] in REQUEST_SERIES
+    words = f"{'' if one else 'worst '}{format_value(found.worst or 0.0, unit)}{when}"
     if found.margin is None or found.unit == "breaker":
         return words
     if found.state == "deviated":
