@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from chaosdrill.testing.folders import Story, Variant, build_run_folder
-from conftest import CommandLine
+from conftest import BIN, CommandLine
 
 VARIANTS: tuple[Variant, ...] = ("held", "deviated", "aborted", "residue", "plain", "crashed")
 
@@ -147,3 +148,28 @@ def test_an_unknown_report_is_bad_usage(recorded: CommandLine) -> None:
     answer = recorded("report", "held", "--format", "pdf")
     assert (answer.code, len(answer.err.splitlines())) == (2, 1)
     assert "html, md, json, junit" in answer.err
+
+
+def test_facts_that_do_not_fit_on_the_disk_are_no_success(recorded: CommandLine) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(BIN / "chaosdrill"), "runs", "--json"],
+            cwd=recorded.place,
+            env=recorded.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "No space left" in done.stderr
+
+
+def test_without_a_standard_error_the_exit_code_still_tells(recorded: CommandLine) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{BIN / 'chaosdrill'} show nowhere >&- 2>&-"],
+        cwd=recorded.place,
+        env=recorded.environment,
+        check=False,
+    )
+    assert done.returncode == 2

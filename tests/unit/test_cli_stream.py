@@ -1,4 +1,4 @@
-"""Writing never raises, whatever becomes of the place that is written to."""
+"""A forgiving stream never raises, whatever becomes of its place; facts are never lost unnoticed."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ def test_a_standard_output_that_was_never_open_is_no_error() -> None:
     out.line("to nobody")
     assert out.dead
     assert not out.terminal
+
+
+@pytest.mark.parametrize("place", ["/dev/full", None])
+def test_facts_that_could_not_be_written_are_an_error(place: str | None) -> None:
+    file = Path(place).open("w") if place else None
+    with pytest.raises(OSError, match="standard output"):
+        Stream(file, forgiving=False).line("facts")
+    if file is not None:
+        file.close()
 
 
 def test_a_stream_without_a_descriptor_is_written_to_as_it_is() -> None:

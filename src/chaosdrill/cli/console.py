@@ -22,7 +22,7 @@ def watcher(plain: bool, quiet: bool) -> Watcher:
     """Return who shows a run: nobody (`quiet`), timestamped lines, or the live view where it can be."""
     if quiet:
         return Silence()
-    out = stdout()
+    out = stdout(forgiving=True)
     if plain or not _can_draw(out):
         return Lines(out)
     from chaosdrill.cli.screen.live import LiveView

@@ -115,7 +115,9 @@ def _sentence(error: click.ClickException) -> str:
 
 
 def _fail(message: str, code: Exit) -> int:
-    sys.stderr.write(f"chaosdrill: {message}\n")
+    from chaosdrill.cli.screen.stream import stderr
+
+    stderr().line(f"chaosdrill: {message}")
     return code
 
 

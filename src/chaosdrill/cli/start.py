@@ -92,12 +92,14 @@ def demo(ctx: click.Context, seconds: float, keep: bool, plain: bool, as_json: b
     """
     from chaosdrill.cli.run import run
 
-    out = Stream(None) if as_json else stdout()
+    out = Stream(None) if as_json else stdout(forgiving=True)
     out.line(f"One of three payment instances is killed for {format_duration(seconds)} while customers pay.")
     with _sandbox(out, keep):
         files = (str(shipped.experiments() / shipped.DEMO),)
         variables = (f"fault_seconds={seconds:g}",)
-        return int(ctx.invoke(run, files=files, var=variables, plain=plain, as_json=as_json))
+        code = int(ctx.invoke(run, files=files, var=variables, plain=plain, as_json=as_json))
+    out.line("Now yours: chaosdrill init")
+    return code
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def _take_down(out: Stream) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         client.down()
-        out.line("\nThe sandbox is down again; --keep leaves it up. Now yours: chaosdrill init")
+        out.line("\nThe sandbox is down again; --keep leaves it up.")
     except ChaosdrillError as error:
         out.line(f"\nThe sandbox was not taken down: {error}")
     finally:

@@ -214,7 +214,7 @@ def abort(run: str | None, reason: str, no_wait: bool, as_json: bool) -> int:
     chaosdrill abort a1b2 --reason "a customer has called"
     """
     chosen = choose(running.live_runs(), run)
-    out = stdout()
+    out = stdout(forgiving=True)
     if chosen.lost:
         return _lost(chosen, as_json, out)
     clock = SystemClock()
@@ -232,7 +232,7 @@ def abort(run: str | None, reason: str, no_wait: bool, as_json: bool) -> int:
     except KeyboardInterrupt:
         out.line("not waiting any more; the run goes on undoing. Look: chaosdrill status")
         return Exit.HELD
-    return _tell_end(chosen, ended, asked, as_json)
+    return _tell_end(chosen, ended, asked, as_json, out)
 
 
 def choose(live: list[LiveRun], name: str | None) -> LiveRun:
@@ -263,8 +263,8 @@ def _wait(run: LiveRun, clock: SystemClock, until: float) -> bool:
     return False
 
 
-def _tell_end(run: LiveRun, ended: bool, asked: float, as_json: bool) -> int:
-    folder, out = RunFolder(run.folder), stdout()
+def _tell_end(run: LiveRun, ended: bool, asked: float, as_json: bool, out: Stream) -> int:
+    folder = RunFolder(run.folder)
     entries = ledger.entries(folder.file(LEDGER))
     left = [
         what
@@ -290,7 +290,8 @@ def _tell_end(run: LiveRun, ended: bool, asked: float, as_json: bool) -> int:
                     for e in undone
                 ],
                 "left": left,
-            }
+            },
+            out,
         )
     else:
         for line in _end_lines(run, ended, asked, undone, verdict):
@@ -320,7 +321,7 @@ def _end_lines(
 def _lost(run: LiveRun, as_json: bool, out: Stream) -> int:
     found = situation(run, SystemClock().now())
     if as_json:
-        print_json({"run": run.id, "lost": True, "left": [asdict(fault) for fault in found.faults]})
+        print_json({"run": run.id, "lost": True, "left": [asdict(fault) for fault in found.faults]}, out)
     if not found.faults:
         running.unregister(run.folder)
         if not as_json:

@@ -58,6 +58,6 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def print_json(facts: Any) -> None:
-    """Write one JSON document to standard output."""
-    stdout().line(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+def print_json(facts: Any, out: Stream | None = None) -> None:
+    """Write one JSON document to `out`, by default standard output, which then must take it."""
+    (out or stdout()).line(json.dumps(facts, indent=2, ensure_ascii=False, default=str))

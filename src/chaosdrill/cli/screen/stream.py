@@ -1,11 +1,13 @@
-"""Standard output and standard error as the commands use them: writing never raises.
+"""Standard output and standard error as the commands use them: strict for facts, forgiving for a run.
 
-A run must go on, and undo what it injected, whatever becomes of the terminal that shows it; and its exit code
-must be the verdict's even if nobody could be told the verdict. So a stream that failed once falls silent.
+Facts that could not be written must not look like success. But a run must go on, and undo what it injected,
+whatever becomes of the terminal that shows it, and its exit code must be the verdict's even if nobody could
+be told the verdict: a forgiving stream that failed once falls silent.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -24,8 +26,11 @@ WIDEST = 100
 class Stream:
     """One output stream, by its text file; None is a stream that was closed before we were started."""
 
-    def __init__(self, file: TextIO | None, environ: Mapping[str, str] = os.environ) -> None:
-        self.dead = file is None
+    def __init__(
+        self, file: TextIO | None, environ: Mapping[str, str] = os.environ, *, forgiving: bool = True
+    ) -> None:
+        self.forgiving = forgiving
+        self.dead = False
         self._file = file
         self._descriptor = _descriptor(file)
         self.encoding = (getattr(file, "encoding", None) or "utf-8").lower()
@@ -51,21 +56,32 @@ class Stream:
         return max(20, min(wide, WIDEST))
 
     def line(self, text: str = "") -> None:
-        """Write one line."""
+        """Write one line, as `write` does."""
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
-        """Write `text` now, past every buffer; after the first failure nothing is written any more."""
-        if self.dead or self._file is None:
+        """Write `text` now, past every buffer; after the first failure nothing is written any more.
+
+        Raises OSError for that failure, unless the stream is forgiving.
+        """
+        if self.dead:
             return
         try:
-            self._file.flush()
-            if self._descriptor is None:
-                self._file.write(text)
-            else:
-                _write_all(self._descriptor, text.encode(self.encoding, errors="replace"))
-        except (OSError, ValueError):
+            self._write(text)
+        except (OSError, ValueError) as error:
             self._fall_silent()
+            if not self.forgiving:
+                number = error.errno if isinstance(error, OSError) and error.errno else errno.EBADF
+                raise OSError(number, os.strerror(number), "standard output") from error
+
+    def _write(self, text: str) -> None:
+        if self._file is None:
+            raise ValueError("this stream was never open")
+        self._file.flush()
+        if self._descriptor is None:
+            self._file.write(text)
+        else:
+            _write_all(self._descriptor, text.encode(self.encoding, errors="replace"))
 
     def paint(self, text: str, **style: bool | str) -> str:
         """Return `text` in `style` (click.style's words) where colours are shown, else as it is."""
@@ -84,13 +100,13 @@ class Stream:
             return
 
 
-def stdout() -> Stream:
-    """Return this process's standard output."""
-    return Stream(sys.stdout)
+def stdout(*, forgiving: bool = False) -> Stream:
+    """Return this process's standard output: for facts, or `forgiving` for what a run shows of itself."""
+    return Stream(sys.stdout, forgiving=forgiving)
 
 
 def stderr() -> Stream:
-    """Return this process's standard error."""
+    """Return this process's standard error; when it can't be written there is nobody left to tell."""
     return Stream(sys.stderr)
 
 

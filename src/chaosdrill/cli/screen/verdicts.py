@@ -33,11 +33,10 @@ _MARKS = {"held": ("✓", "+"), "deviated": ("✗", "x"), "inconclusive": ("?", 
 
 def show_outcome(outcome: Outcome, as_json: bool) -> None:
     """Print how a run came out; unless it held, one line on standard error says why."""
-    verdict = outcome.verdict
+    verdict, out = outcome.verdict, stdout(forgiving=True)
     if as_json:
-        print_json(outcome_facts(outcome))
+        print_json(outcome_facts(outcome), out)
     else:
-        out = stdout()
         facts = outcome.folder.facts()
         for line in box(verdict, str(facts.get("title", "")), out):
             out.line(line)
