@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Answer, CommandLine
+from commandline import BIN, Answer, CommandLine
 
 PROBE = {
     "type": "probe",
@@ -253,8 +253,6 @@ def test_bad_usage_is_one_line_with_the_next_step(
 def test_chaos_run_plays_our_file_on_the_sandbox(on_sandbox: CommandLine, sandbox_directory: Path) -> None:
     file = _experiment(on_sandbox.place, _fault("network_latency", delay="20 ms", duration="1 s"))
     url = on_sandbox("sandbox", "status", "--json").json["shop_url"]
-    from conftest import BIN
-
     done = subprocess.run(
         [str(BIN / "chaos"), "--no-version-check", "--no-log-file", "run", file],
         cwd=on_sandbox.place,

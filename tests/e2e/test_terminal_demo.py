@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BIN, CommandLine
+from commandline import BIN, CommandLine
 from pseudoterminal import Terminal
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import BIN, CommandLine
+from commandline import BIN, CommandLine
 from pseudoterminal import PATIENCE, Screen, Terminal
 
 EXPERIMENT: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaosdrill.cli import shipped
-from conftest import BIN, CommandLine
+from commandline import BIN, CommandLine
 from pseudoterminal import Terminal
 
 BROKEN = """\

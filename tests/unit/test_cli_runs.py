@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaosdrill.testing.folders import Story, Variant, build_run_folder
-from conftest import BIN, CommandLine
+from commandline import BIN, CommandLine
 
 VARIANTS: tuple[Variant, ...] = ("held", "deviated", "aborted", "residue", "plain", "crashed")
 

@@ -16,7 +16,7 @@ from chaosdrill.record import ledger as ledgers
 from chaosdrill.record.folder import INBOX, JOURNAL, LEDGER, RunFolder
 from chaosdrill.record.journal import Journal
 from chaosdrill.record.ledger import Ledger, Undoing
-from conftest import CommandLine
+from commandline import CommandLine
 
 ENTRY = ledgers.Entry(
     "f1", "instance_failure", "sandbox", "payment-api", "fail-one", ("payment-api-2",), 30.0, {"id": "sb1"}
