@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,9 +77,21 @@ def test_the_word_comes_first_and_all_five_lines_follow_within_80_columns(record
 
 
 def test_a_criterion_says_worst_value_margin_and_number(recorded: CommandLine) -> None:
-    out = recorded("show", "deviated").out
-    assert "✗ deviated      pay.availability above 99.9 %" in out
-    assert " beyond the limit), 3,00" in " ".join(out.split())
+    lines = recorded("show", "deviated").out.splitlines()
+    (row,) = [line for line in lines if line.startswith("✗ pay.availability above 99.9 %")]
+    assert re.fullmatch(r"✗ pay\.availability above 99\.9 % +95\.6333 %  -4\.2667 points  3,000", row)
+    assert lines[lines.index(row) + 1].startswith("  deviated; worst 95.6333 %")
+    (held,) = [line for line in lines if line.startswith("✓ instances.ready at least 3 within 1 min")]
+    assert held.split()[-1] == "60"
+
+
+def test_criteria_fit_a_narrow_terminal_too(recorded: CommandLine) -> None:
+    command = [str(BIN / "chaosdrill"), "show", "deviated"]
+    with Terminal(command, recorded.environment, recorded.place, (50, 24)) as terminal:
+        assert terminal.end() == 0
+    lines = terminal.screen.all
+    at = lines.index("✗ pay.availability above 99.9 % over fault and")
+    assert lines[at + 1] == "recovery"
 
 
 def test_colour_never_leaks_into_a_pipe(recorded: CommandLine) -> None:

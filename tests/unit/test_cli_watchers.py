@@ -60,7 +60,16 @@ def folder(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def plan() -> Plan:
     file = read_experiment(shipped.experiments() / shipped.DEMO)
-    return Plan(file, file.title, BLOCK, "sandbox", {}, (), SandboxTarget())
+    return Plan(
+        file=file,
+        title=file.title,
+        block=BLOCK,
+        environment="sandbox",
+        configuration={},
+        toolkit={},
+        planned=(),
+        target=SandboxTarget(),
+    )
 
 
 @pytest.fixture
