@@ -32,12 +32,16 @@ async def balancer(runtime: Runtime) -> None:
         runtime.log.write("info", "health", **checkout.health(), **payment.health())
         runtime.channel.tell(event="health", health=checkout.health() | payment.health())
 
-    checkout = Upstream(client, CHECKOUT_TIMEOUT, report)
-    payment = Upstream(client, PAYMENT_TIMEOUT, report)
+    def retried() -> None:
+        service.numbers.count("balancer_retries")
+
+    checkout = Upstream(client, CHECKOUT_TIMEOUT, report, retried)
+    payment = Upstream(client, PAYMENT_TIMEOUT, report, retried)
 
     def set_backends(message: Message) -> None:
         checkout.set_backends(message["checkout-api"])
         payment.set_backends(message["payment-api"])
+        report()
 
     async def serve(request: Request) -> Response:
         if request.path.startswith("/checkout"):
@@ -48,7 +52,7 @@ async def balancer(runtime: Runtime) -> None:
 
     # Those behind it log every request already.
     service = Service(runtime, "balancer", serve, _HELPS, log_requests=False)
-    service.numbers.gauge("balancer_retries", lambda: checkout.retries + payment.retries)
+    service.numbers.count("balancer_retries", by=0.0)
     service.numbers.gauge(
         "balancer_healthy_backends", lambda: sum((checkout.health() | payment.health()).values())
     )

@@ -59,6 +59,7 @@ class Line:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._server: asyncio.Server | None = None
         self._chance = random.Random()
+        self._reopening: asyncio.Future[None] | None = None
         self.connections: set[Inbound] = set()
 
     async def open(self) -> None:
@@ -70,6 +71,8 @@ class Line:
         self._server = await loop.create_server(
             lambda: Inbound(self, self._database_port), sock=listener, backlog=1024
         )
+        if self._is_cut():
+            self._cut()
 
     def put_on(self, name: str, shape: Shape, seconds: float) -> None:
         """Add a shape that ends by itself after `seconds`."""
@@ -84,7 +87,7 @@ class Line:
         if timer := self._timers.pop(name, None):
             timer.cancel()
         was = self._shapes.pop(name, None)
-        if was is not None and was.cut and not any(s.cut for s in self._shapes.values()):
+        if was is not None and was.cut and not self._is_cut():
             # Listening begins here and now: whoever is told that the cut is over may connect at once.
             listener = listening_socket(self._listener_port)
             listener.listen(1024)
@@ -97,6 +100,9 @@ class Line:
             wait += max(0.0, shape.delay + self._chance.uniform(-shape.jitter, shape.jitter))
             wait += retransmission_delay(shape.loss, self._chance) if shape.loss else 0.0
         return wait
+
+    def _is_cut(self) -> bool:
+        return any(shape.cut for shape in self._shapes.values())
 
     def _cut(self) -> None:
         if self._server is not None:

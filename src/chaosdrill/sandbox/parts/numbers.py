@@ -26,15 +26,11 @@ class Numbers:
         self._histograms: dict[str, list[float]] = {}
         self._gauges: dict[str, Callable[[], float]] = {}
 
-    def count(self, name: str, **labels: str) -> None:
-        """Add one to the counter `name` (without `_total`)."""
+    def count(self, name: str, by: float = 1.0, **labels: str) -> None:
+        """Add to the counter `name` (without `_total`); adding 0 lets it be seen before anything happens."""
         series = self._counters.setdefault(name, {})
         key = tuple(labels.items())
-        series[key] = series.get(key, 0.0) + 1.0
-
-    def total(self, name: str) -> float:
-        """Return the counter `name` over all its labels."""
-        return sum(self._counters.get(name, {}).values())
+        series[key] = series.get(key, 0.0) + by
 
     def observe(self, name: str, seconds: float) -> None:
         """Add one duration to the histogram `name`; the last cell holds the sum."""

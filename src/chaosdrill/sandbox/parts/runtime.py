@@ -67,24 +67,22 @@ class Runtime:
         self._end = end
         self._commands: dict[str, Callable[[Message], None]] = {"burn": self._burn, "cool": self._cool}
         self._burners: dict[str, LoopBurner] = {}
-        self._leaving: asyncio.Event | None = None
 
     def on(self, command: str, act: Callable[[Message], None]) -> None:
         """Call `act` when the supervisor gives `command`; the answer goes out after it returns."""
         self._commands[command] = act
 
-    async def connect(self) -> None:
-        """Begin to listen to the supervisor."""
-        self._leaving = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leaving.set)
-        await self.channel.attach(self._end)
-
     async def until_told_to_leave(self) -> None:
-        """Say that this process is ready, then wait for SIGTERM."""
-        assert self._leaving is not None
+        """Begin to listen to the supervisor, say that this process is ready, then wait for SIGTERM.
+
+        Whatever `on` should name must be named before.
+        """
+        leaving = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leaving.set)
+        await self.channel.attach(self._end)
         self.channel.tell(event="ready")
         self.log.write("info", "ready", pid=os.getpid())
-        await self._leaving.wait()
+        await leaving.wait()
         self.log.write("info", "leaving")
 
     def _obey(self, message: Message) -> None:
@@ -129,9 +127,7 @@ def run(role: Callable[[Runtime], Awaitable[None]]) -> None:
         sys.exit(0)
 
     async def play() -> None:
-        runtime = Runtime(end, first)
-        await runtime.connect()
-        await role(runtime)
+        await role(Runtime(end, first))
 
     asyncio.run(play())
     # What is left are sockets and a log, which the kernel closes faster than an interpreter shuts down.

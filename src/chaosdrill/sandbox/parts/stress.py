@@ -23,7 +23,7 @@ class LoopBurner:
         self._quota = Quota(load, self._loop.time())
         # While a core is free a slice lasts load x period; 1.5 of that leaves room to catch up, and the rest
         # of the period to the server.
-        self._longest = min(1.5 * load * PERIOD, 0.95 * PERIOD)
+        self._longest = min(1.5 * load * PERIOD, 0.98 * PERIOD)
         self._timer = self._loop.call_later(PERIOD, self._turn)
 
     def _turn(self) -> None:

@@ -35,13 +35,19 @@ class Backend:
 class Upstream:
     """The instances of one service."""
 
-    def __init__(self, client: Client, timeout: float, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        timeout: float,
+        on_change: Callable[[], None] = lambda: None,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = client
         self._timeout = timeout
         self._on_change = on_change
+        self._on_retry = on_retry
         self._backends: dict[str, Backend] = {}
         self._turn = 0
-        self.retries = 0
 
     def health(self) -> dict[str, bool]:
         """Return which instances are healthy, by id."""
@@ -82,7 +88,7 @@ class Upstream:
             second = self._pick(first) if request.method in IDEMPOTENT else None
             if second is None:
                 return answer(502, error=f"{first.id}: {problem}")
-        self.retries += 1
+        self._on_retry()
         try:
             return await self._client.send(second.port, request)
         except ConnectionLost as problem:
