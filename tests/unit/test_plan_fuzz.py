@@ -6,9 +6,11 @@ import json
 import random
 from pathlib import Path
 
+import pytest
 import yaml
 
 from chaosdrill.errors import InvalidFile, UsageError
+from chaosdrill.plan.checks.findings import MOST_PROBLEMS
 from chaosdrill.plan.experiment import read_experiment
 from chaosdrill.plan.reader import read
 from chaosdrill.plan.resolve import resolve_block
@@ -165,6 +167,30 @@ def test_5000_damaged_files_are_read_or_refused_with_a_place(tmp_path: Path) -> 
         except InvalidFile as refusal:
             _is_presentable(refusal, number)
     assert FILES * 0.05 < fine < FILES * 0.5, "the mutations must leave some files whole, and break most"
+
+
+BLOCK = "title: t\ndescription: d\nmethod: []\nextensions:\n- name: chaosdrill\n"
+SIGNALS = BLOCK + "  signals: {pay: {http: {url: 'http://h'}}}\n  criteria:\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [
+        (BLOCK, "  servce%d: x\n"),
+        (SIGNALS, "  - {signal: pax%d.availability, above: 9 %%}\n"),
+        (SIGNALS, "  - {signal: pay.error_rate, above: %d %%}\n"),
+        ("title: t\ndescription: d\n", "methad%d: x\n"),
+        ("title: t\ndescription: d\nmethod:\n", "- {ref: activity%d}\n"),
+        ("", "a: %d\n"),
+    ],
+)
+def test_a_megabyte_of_mistakes_is_answered_with_a_hundred(tmp_path: Path, head: str, line: str) -> None:
+    file = tmp_path / "x.yaml"
+    body = "".join(line % number for number in range(1_000_000 // (len(line) + 5)))
+    file.write_text(head + body)
+    with pytest.raises(InvalidFile) as refused:
+        read_experiment(file)
+    assert 1 <= len(refused.value.problems) <= MOST_PROBLEMS
 
 
 def _is_presentable(refusal: UsageError, number: int) -> None:

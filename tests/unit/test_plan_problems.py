@@ -214,6 +214,7 @@ def test_a_pattern_that_python_can_not_parse_is_a_problem_and_not_a_crash(tmp_pa
         ("signals: {a: {tcp: {address: §localhost}}}", "'localhost' is not host:port"),
         ("signals: {a: {target: x, every: §0 s}}", "it must last longer than 0 s"),
         ("checklist: §[a]", "a mapping belongs here"),
+        ('environment: §"${seconds}"', "the environment is needed before any variable is known"),
         ('service: §"${secondz}"', "no configuration is called 'secondz' (did you mean 'seconds'?)"),
         ('service: §"${token}"', "a secret can't stand here; it would be printed and recorded"),
         ('service: §"${asked}"', "known only once the run has started: its configuration is a probe"),
@@ -383,6 +384,11 @@ def test_a_fault_hides_neither_in_the_hypothesis_nor_in_the_configuration(tmp_pa
     check(tmp_path, text, "can't stand here", "can't stand here", "can't stand here")
 
 
+def test_a_fault_with_an_empty_reference_is_found_too(tmp_path: Path) -> None:
+    (found,) = read(tmp_path, f"{HEAD}method:\n- {{ref: ~, type: action, name: n, {CUT}}}\n").faults
+    assert found.activity == "n"
+
+
 def test_faults_are_found_in_their_order_and_through_references(tmp_path: Path) -> None:
     text = (
         f"{HEAD}method:\n- {{type: action, name: first, {CUT}}}\n- {{ref: first}}\n"
@@ -399,6 +405,22 @@ def test_faults_are_found_in_their_order_and_through_references(tmp_path: Path) 
 
 
 # ---- what a file gives
+
+
+def test_json_is_read_like_yaml_with_its_own_places(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(
+        '{"title": "t", "description": "d", "method": [],\n'
+        ' "extensions": [{"name": "chaosdrill",\n'
+        '  "version": 1, "time-limit": 30, "seed": null, "srvice": true}]}'
+    )
+    with pytest.raises(InvalidFile) as refused:
+        read_experiment(file)
+    assert [str(problem) for problem in refused.value.problems] == [
+        "3:31: `time-limit`: '30' has no unit; write 30 s, 30 min or 30 ms",
+        "3:35: 'seed' is empty (give it a value, or remove the line)",
+        "3:49: the chaosdrill block has no 'srvice' (did you mean 'service'?)",
+    ]
 
 
 def test_a_plain_experiment_has_no_block_and_never_pays_for_pydantic(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaosdrill.errors import InvalidFile, UsageError
+from chaosdrill.errors import EngineFailed, InvalidFile, UsageError
 from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.model.fault import FAULTS, ArgumentProblem, read_arguments
 from chaosdrill.plan.experiment import ExperimentFile, read_experiment
@@ -143,6 +143,12 @@ def test_a_fault_that_outlasts_the_run_is_refused(experiment: ExperimentFile) ->
     assert problem == (
         "14:51: the fault lasts 15 min, the run at most 10 min (raise time-limit, or shorten the fault)"
     )
+
+
+def test_faults_that_chaos_toolkit_sees_otherwise_are_never_paired_up(experiment: ExperimentFile) -> None:
+    for others in ([], [{"kind": "network_cut", "arguments": {"duration": "1 s"}}]):
+        with pytest.raises(EngineFailed):
+            resolve_faults(experiment, others, GOOD, None)
 
 
 def test_a_fault_spec_is_typed_and_has_its_defaults() -> None:

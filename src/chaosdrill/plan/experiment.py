@@ -7,6 +7,7 @@ for pydantic.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from chaosdrill.plan.checks.faults import (
     fault_actions,
     literal_seconds,
 )
-from chaosdrill.plan.checks.findings import Findings
+from chaosdrill.plan.checks.findings import Enough, Findings
 from chaosdrill.plan.checks.toolkit import check_experiment
 from chaosdrill.plan.checks.variables import Variables, names_in, variables_of
 from chaosdrill.plan.reader import Document, Node, read
@@ -87,19 +88,23 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     """
     document = read(path)
     found = Findings()
-    found.errors += document.problems
-    outline = check_experiment(document.root, found)
-    known = variables_of(outline.configuration, outline.secrets)
-    faults = fault_actions(outline)
-    check_faults(outline, faults, known, found)
-    if outline.block is not None:
-        from chaosdrill.plan.checks.block import check_block
+    try:
+        found.add(document.problems)
+        outline = check_experiment(document.root, found)
+        known = variables_of(outline.configuration, outline.secrets)
+        faults = fault_actions(outline)
+        check_faults(outline, faults, known, found)
+        if outline.block is not None:
+            from chaosdrill.plan.checks.block import check_block
 
-        check_block(outline.block, known, found)
-        _check_durations(outline.block, faults, found)
+            check_block(outline.block, known, found)
+            _check_durations(outline.block, faults, found)
+    except Enough:
+        pass
     if found.errors:
         raise InvalidFile(str(document.source), found.errors)
-    doubt(document.root, outline, known, found)
+    with suppress(Enough):
+        doubt(document.root, outline, known, found)
     return ExperimentFile(
         document, _title(document.root), tuple(faults), _sorted(found.warnings), outline.block, known
     )

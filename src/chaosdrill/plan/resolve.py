@@ -6,12 +6,13 @@ Whatever does not fit is still named with its place in the file, and with the va
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from chaosdrill.errors import InvalidFile, UsageError
+from chaosdrill.errors import EngineFailed, InvalidFile, UsageError
 from chaosdrill.model.fault import FAULTS, ArgumentProblem, examine_arguments
 from chaosdrill.plan.checks.faults import FaultAction, argument_message, check_time_limit
-from chaosdrill.plan.checks.findings import Findings, nearest
+from chaosdrill.plan.checks.findings import Enough, Findings, nearest
 from chaosdrill.plan.checks.variables import empty_among, names_in, substitute
 from chaosdrill.plan.experiment import ExperimentFile
 from chaosdrill.plan.reader import Node, shown
@@ -34,11 +35,13 @@ def resolve_block(file: ExperimentFile, configuration: Mapping[str, Any]) -> Cha
 
     found = Findings()
     written: dict[int, str] = {}
-    for node in file.block_node.scalars():
-        text = _substituted(node, configuration, found)
-        if text != node.text:
-            written[id(node)] = text
-    block = type_block(file.block_node, written, found)
+    block = None
+    with suppress(Enough):
+        for node in file.block_node.scalars():
+            text = _substituted(node, configuration, found)
+            if text != node.text:
+                written[id(node)] = text
+        block = type_block(file.block_node, written, found)
     if block is None or found.errors:
         raise InvalidFile(str(file.path), found.errors)
     return block
@@ -54,19 +57,24 @@ def resolve_faults(
 
     `resolved` are the fault actions in the order of the file, each {kind, arguments} with the arguments that
     Chaos Toolkit substituted. Raises InvalidFile with every wrong argument, its place and the variable behind
-    it, and for a fault that lasts longer than the block's time limit.
+    it, and for a fault that lasts longer than the block's time limit; EngineFailed when they differ.
     """
+    if [fault.kind for fault in file.faults] != [given["kind"] for given in resolved]:
+        raise EngineFailed(
+            f"Chaos Toolkit finds {len(resolved)} faults in {file.path}, not {len(file.faults)}"
+        )
     found = Findings()
     specs = []
-    for fault, given in zip(file.faults, resolved, strict=False):
-        typed, problems = examine_arguments(fault.kind, given["arguments"])
-        for problem in problems:
-            message, hint = _explained(fault, problem, configuration)
-            found.error(fault.argument(problem.argument), message, hint)
-        if not problems:
-            specs.append(_spec(fault.kind, typed))
-            if block is not None:
-                check_time_limit(fault, specs[-1].duration, block.time_limit, found)
+    with suppress(Enough):
+        for fault, given in zip(file.faults, resolved, strict=True):
+            typed, problems = examine_arguments(fault.kind, given["arguments"])
+            for problem in problems:
+                message, hint = _explained(fault, problem, configuration)
+                found.error(fault.argument(problem.argument), message, hint)
+            if not problems:
+                specs.append(_spec(fault.kind, typed))
+                if block is not None:
+                    check_time_limit(fault, specs[-1].duration, block.time_limit, found)
     if found.errors:
         raise InvalidFile(str(file.path), found.errors)
     return tuple(specs)

@@ -186,7 +186,7 @@ def _check_pattern(tolerance: Node, found: Findings) -> None:
             # Python warns about patterns whose meaning may change; that is for their author's tests.
             warnings.simplefilter("ignore")
             re.compile(pattern.value)
-    except (re.error, RecursionError, OverflowError) as error:
+    except (re.error, ValueError, RecursionError, OverflowError) as error:
         found.error(pattern, f"{shown(pattern.text)} is no regular expression: {error}")
 
 

@@ -35,7 +35,11 @@ _OWN_WORDS = {
 def check_block(block: Node, variables: Variables, found: Findings) -> None:
     """Note everything wrong with a block as written; what hangs on a variable is judged later."""
     for node, path in _texts(block):
-        check_references(node, variables, found, secrets=False, path=path)
+        if path == "environment" and "${" in node.text:
+            hint = "name one, or leave it to --environment"
+            found.error(node, "the environment is needed before any variable is known", hint, path)
+        else:
+            check_references(node, variables, found, secrets=False, path=path)
     type_block(block, {}, found)
 
 
@@ -140,7 +144,10 @@ def _note_missing(block: Node, location: Sequence[str | int], found: Findings) -
 
 def _note_unknown(block: Node, location: Sequence[str | int], found: Findings) -> None:
     owner, word = block.at(location[:-1]), str(location[-1])
-    place = next((key for key, _ in owner.fields.values() if key.text == word), owner)
+    found_key = owner.fields.get(word)
+    place = (
+        found_key[0] if found_key else next((k for k, _ in owner.fields.values() if k.text == word), owner)
+    )
     where = _dotted(location[:-1]) or "the chaosdrill block"
     found.error(
         place, f"{where} has no {shown(word)}", nearest(word, _keys_at(location[:-1])), _dotted(location)

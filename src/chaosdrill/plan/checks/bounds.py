@@ -47,11 +47,10 @@ def check_bounds(block: Node, found: Findings, written: dict[int, str]) -> set[t
     """
     reader = _Reader(block, found, written)
     criteria = list(reader.limits("criteria"))
-    stops = list(reader.limits("abort-when"))
     _contradictions(criteria, found)
-    for _, limit in criteria:
+    for limit in criteria:
         reader.too_few_samples(limit)
-    for _, limit in stops:
+    for limit in reader.limits("abort-when"):
         _stops_when_well(limit, found)
     return reader.wrong
 
@@ -73,7 +72,7 @@ class _Reader:
         pairs = signals.fields.values() if signals is not None else ()
         self.sources = {key.text: value for key, value in pairs}
 
-    def limits(self, section: str) -> Iterator[tuple[int, Limit]]:
+    def limits(self, section: str) -> Iterator[Limit]:
         bounds = self.block.get(section)
         for index, bound in enumerate(bounds.items if bounds is not None else ()):
             before = len(self.found.errors)
@@ -81,7 +80,7 @@ class _Reader:
             if len(self.found.errors) > before:
                 self.wrong.add((section, index))
             if limit is not None:
-                yield index, limit
+                yield limit
 
     def text(self, node: Node) -> str | None:
         """Return the text of `node`; None while it hangs on a variable."""
@@ -172,15 +171,32 @@ class _Reader:
             self.found.error(place, said, hint if limit.threshold >= 0 else "it can't be negative", path)
 
 
-def _contradictions(limits: list[tuple[int, Limit]], found: Findings) -> None:
+def _contradictions(limits: list[Limit], found: Findings) -> None:
     """Note limits on one signal, over the same stretch of time, that no value can meet together."""
-    for position, (_, later) in enumerate(limits):
-        for _, earlier in limits[:position]:
-            if (later.signal, later.where) != (earlier.signal, earlier.where):
-                continue
-            if _excludes(later, earlier) or _excludes(earlier, later):
-                message = f"no {later.signal} can be {_words(later)} and {_words(earlier)}"
-                found.error(later.place, message, f"the other stands on line {earlier.place.line}")
+    lowest: dict[tuple[str, tuple[str, ...]], Limit] = {}
+    highest: dict[tuple[str, tuple[str, ...]], Limit] = {}
+    for limit in limits:
+        stretch = (limit.signal, limit.where)
+        low, high = lowest.get(stretch), highest.get(stretch)
+        for other, excludes in (
+            (high, high is not None and _excludes(limit, high)),
+            (low, low is not None and _excludes(low, limit)),
+        ):
+            if other is not None and excludes:
+                message = f"no {limit.signal} can be {_words(limit)} and {_words(other)}"
+                found.error(limit.place, message, f"the other stands on line {other.place.line}")
+                break
+        # The narrower of two wins; at the same threshold `above` is narrower than `at-least`.
+        if limit.comparison in _LOWER and (low is None or _rank(limit, "above") > _rank(low, "above")):
+            lowest[stretch] = limit
+        if limit.comparison in _UPPER and (
+            high is None or _rank(limit, "below", -1) > _rank(high, "below", -1)
+        ):
+            highest[stretch] = limit
+
+
+def _rank(limit: Limit, strict: str, sign: int = 1) -> tuple[float, bool]:
+    return sign * limit.threshold, limit.comparison == strict
 
 
 def _excludes(low: Limit, high: Limit) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import Any
@@ -79,7 +79,7 @@ def doubt(root: Node, outline: Outline, variables: Variables, found: Findings) -
     for probe in outline.probes:
         kind = probe.get("type")
         if kind is not None and kind.value == "action":
-            found.warn(
+            found.doubt(
                 kind, "an action among the probes of a hypothesis is carried out each time it is checked"
             )
     first: dict[str, Node] = {}
@@ -89,13 +89,13 @@ def doubt(root: Node, outline: Outline, variables: Variables, found: Findings) -
             _doubt_activity(activity, variables, found)
 
 
-def _unknown_keys(node: Node, known: Iterable[str], what: str, found: Findings) -> None:
+def _unknown_keys(node: Node, known: Collection[str], what: str, found: Findings) -> None:
     for key, _ in node.fields.values():
         # `x-...` and `.name` are how people keep anchors and notes of their own.
         if key.text not in known and not key.text.startswith(("x-", ".")):
             meant = close_to(key.text, known)
             hint = f"did you mean {shown(meant)}?" if meant else ""
-            found.warn(key, f"Chaos Toolkit ignores {shown(key.text)} in {what}", hint)
+            found.doubt(key, f"Chaos Toolkit ignores {shown(key.text)} in {what}", hint)
 
 
 def _doubt_name(activity: Node, first: dict[str, Node], found: Findings) -> None:
@@ -104,7 +104,7 @@ def _doubt_name(activity: Node, first: dict[str, Node], found: Findings) -> None
         return
     if name.text in first:
         message = f"a second activity called {shown(name.text)}"
-        found.warn(name, message, f"the first is on line {first[name.text].line}")
+        found.doubt(name, message, f"the first is on line {first[name.text].line}")
     first.setdefault(name.text, name)
 
 
@@ -113,14 +113,14 @@ def _doubt_activity(activity: Node, variables: Variables, found: Findings) -> No
     for key, hint in (("timeout", "set it in the provider"), ("dry", "use --dry-run")):
         node = activity.get(key)
         if node is not None and not node.is_null:
-            found.warn(
+            found.doubt(
                 activity.key(key), f"Chaos Toolkit reads `{key}` of an activity and never uses it", hint
             )
     pauses = activity.get("pauses")
     for key in ("before", "after"):
         pause = pauses.get(key) if pauses is not None else None
         if pause is not None and isinstance(pause.value, (int, float)) and pause.value < 0:
-            found.warn(
+            found.doubt(
                 pause, f"a pause of {shown(pause.text)} s: Chaos Toolkit ends the run when it gets here"
             )
     provider = activity.get("provider")
@@ -131,7 +131,7 @@ def _doubt_activity(activity: Node, variables: Variables, found: Findings) -> No
             # An extension may read keys of its own; only what looks like a slip is worth a word.
             if word.text not in known and (meant := close_to(word.text, known)):
                 message = f"Chaos Toolkit ignores {shown(word.text)} in a provider"
-                found.warn(word, message, f"did you mean {shown(meant)}?")
+                found.doubt(word, message, f"did you mean {shown(meant)}?")
     _doubt_variables(activity, variables, found)
 
 
@@ -142,7 +142,7 @@ def _doubt_variables(activity: Node, variables: Variables, found: Findings) -> N
             if name not in known:
                 message = f"no configuration or secret is called {shown(name)}: it is passed on as it is"
                 meant = close_to(name, known)
-                found.warn(text, message, f"did you mean {shown(meant)}?" if meant else "")
+                found.doubt(text, message, f"did you mean {shown(meant)}?" if meant else "")
 
 
 def _doubt_defaults(configuration: Node | None, found: Findings) -> None:
@@ -155,7 +155,7 @@ def _doubt_defaults(configuration: Node | None, found: Findings) -> None:
             read(default.value if default.kind == "scalar" else default.text)
         except (TypeError, ValueError, OverflowError):
             message = f"the default {shown(default.text)} is no {typed.text}"
-            found.warn(default, message, "Chaos Toolkit crashes on it unless the variable is set")
+            found.doubt(default, message, "Chaos Toolkit crashes on it unless the variable is set")
 
 
 def _doubt_extensions(root: Node, found: Findings) -> None:
@@ -163,7 +163,7 @@ def _doubt_extensions(root: Node, found: Findings) -> None:
     for extension in extensions.items if extensions is not None else ():
         name = extension.get("name")
         if name is not None and name.is_text and name.text != OUR_NAME and close_to(name.text, [OUR_NAME]):
-            found.warn(name, f"nobody reads the extension {shown(name.text)}", f"did you mean '{OUR_NAME}'?")
+            found.doubt(name, f"nobody reads the extension {shown(name.text)}", f"did you mean '{OUR_NAME}'?")
 
 
 def _doubt_strategies(root: Node, found: Findings) -> None:
@@ -174,7 +174,7 @@ def _doubt_strategies(root: Node, found: Findings) -> None:
         if strategy is None or strategy.value in known:
             continue
         effect = "rollbacks would never be played" if key == "rollbacks" else "Chaos Toolkit would crash"
-        found.warn(
+        found.doubt(
             strategy, f"{shown(strategy.text)} is no strategy: {effect}", nearest(strategy.text, known)
         )
 
@@ -189,7 +189,7 @@ def _doubt_controls(owners: Iterable[Node | None], found: Findings) -> None:
                 message = (
                     f"the module {shown(module.text)} is not installed here: Chaos Toolkit runs on without it"
                 )
-                found.warn(module, message, "install it, or remove the control")
+                found.doubt(module, message, "install it, or remove the control")
 
 
 def _is_installed(module: str) -> bool:
@@ -200,10 +200,11 @@ def _is_installed(module: str) -> bool:
         spec = find_spec(top) or PathFinder.find_spec(top, [""])
         name = top
         for part in rest:
-            if name in sys.modules or spec is None or spec.submodule_search_locations is None:
+            # `os.path` is a module of no package.
+            if spec is None or (spec.submodule_search_locations is None and module in sys.modules):
                 break
             name = f"{name}.{part}"
-            spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+            spec = PathFinder.find_spec(name, list(spec.submodule_search_locations or ()))
     except (ValueError, ImportError):
         return False
     return spec is not None

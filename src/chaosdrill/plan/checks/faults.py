@@ -57,7 +57,7 @@ def fault_actions(outline: Outline) -> list[FaultAction]:
     faults = []
     for section, declared in outline.activities():
         ref = declared.get("ref")
-        activity = declared if ref is None else named.get(ref.text)
+        activity = declared if ref is None or ref.is_null else named.get(ref.text)
         if section in _SECTIONS and activity is not None and is_fault(activity):
             provider = activity.get("provider")
             func = provider.get("func") if provider else None

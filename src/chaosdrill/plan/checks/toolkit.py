@@ -115,9 +115,10 @@ def _check_activities(outline: Outline, found: Findings) -> None:
 
 def _missing(root: Node, key: str, found: Findings) -> None:
     hint = "[] when it only checks its hypothesis" if key == "method" else ""
-    for written, _ in root.fields.values():
-        if written.text not in TOP_KEYS and close_to(written.text, [key]):
-            hint = f"line {written.line} says {shown(written.text)}"
+    unknown = {written.text: written for written, _ in root.fields.values() if written.text not in TOP_KEYS}
+    meant = close_to(key, unknown)
+    if meant is not None:
+        hint = f"line {unknown[meant].line} says {shown(meant)}"
     found.error(root.key(key), f"an experiment needs a `{key}`", hint)
 
 

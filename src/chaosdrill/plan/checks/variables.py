@@ -75,7 +75,7 @@ def check_references(
             )
             found.error(node, message, "what is cleared must be known before: use `type: env`", path)
         elif name not in known:
-            hint = nearest(name, sorted(known))
+            hint = nearest(name, known)
             if name in variables.secrets:
                 hint = "a secret can't stand here; it would be printed and recorded"
             found.error(node, f"no configuration is called {shown(name)}", hint, path)

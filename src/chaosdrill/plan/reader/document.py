@@ -18,6 +18,9 @@ MOST_NESTING = 50
 #: How many values aliases may add to a file; ten aliases of ten, ten times over, would be ten billion.
 MOST_ALIASED = 100_000
 
+#: Each of more problems is like one of these.
+MOST_PROBLEMS = 1000
+
 #: Python itself reads no longer whole number from text (sys.int_info.default_max_str_digits).
 LONGEST_NUMBER = 4300
 

@@ -9,7 +9,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from chaosdrill.errors import InvalidFile, Problem
-from chaosdrill.plan.reader.document import LONGEST_NUMBER, MOST_NESTING, Node, shown
+from chaosdrill.plan.reader.document import LONGEST_NUMBER, MOST_NESTING, MOST_PROBLEMS, Node, shown
 
 # Possessive, so that an unclosed string is read once and not once per quote in it.
 _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
@@ -132,4 +132,5 @@ class _Tree:
             parent.fields[key.value] = (key, node)
 
     def _problem(self, node: Node, message: str, hint: str) -> None:
-        self.problems.append(Problem(node.line, node.column, message, hint))
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(node.line, node.column, message, hint))

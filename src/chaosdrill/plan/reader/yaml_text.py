@@ -16,7 +16,14 @@ from yaml.nodes import ScalarNode
 from yaml.reader import Reader
 
 from chaosdrill.errors import InvalidFile, Problem
-from chaosdrill.plan.reader.document import LONGEST_NUMBER, MOST_ALIASED, MOST_NESTING, Node, shown
+from chaosdrill.plan.reader.document import (
+    LONGEST_NUMBER,
+    MOST_ALIASED,
+    MOST_NESTING,
+    MOST_PROBLEMS,
+    Node,
+    shown,
+)
 
 _TAG = "tag:yaml.org,2002:"
 _STR, _MERGE, _VALUE = _TAG + "str", _TAG + "merge", _TAG + "value"
@@ -231,7 +238,8 @@ class _Tree:
         return sources
 
     def _problem(self, node: Node, message: str, hint: str) -> None:
-        self.problems.append(Problem(node.line, node.column, message, hint))
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(node.line, node.column, message, hint))
 
     def _stop(self, event: Any, message: str, hint: str) -> None:
         mark = event.start_mark
