@@ -68,6 +68,13 @@ class Customers:
         target = self.answers[200] + count
         until(lambda: self.answers[200] >= target, "the shop answers nobody")
 
+    def all_served(self, count: int) -> bool:
+        """Return whether all of the next customers, this many at least, are answered with 200."""
+        with self._lock:
+            self.answers.clear()
+        self.served(count)
+        return set(self.answers) == {200}
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
@@ -142,15 +149,10 @@ def test_the_breaker_opens_at_three_seconds_and_the_shop_still_answers(box: clie
         with fault("network_latency", "database", LINE, delay="3 s"):
             until(lambda: all(i["breaker"] for i in payments(box)), "the breaker did not open")
             assert breaker(box) == OPEN
-            # What hung in the database when the breaker opened may still fail; after that nobody fails.
-            sleep(1.5)
-            crowd.answers.clear()
-            crowd.served(60)
-            assert set(crowd.answers) == {200}
+            # What hung in the database when the breaker opened may still fail; after that nobody does.
+            until(lambda: crowd.all_served(60), "the shop goes on failing with an open breaker")
         until(lambda: breaker(box) == CLOSED, "the breaker did not close again")
-        crowd.answers.clear()
-        crowd.served(30)
-    assert set(crowd.answers) == {200}
+        until(lambda: crowd.all_served(30), "the shop did not recover")
 
 
 def payments(box: client.Sandbox) -> list[dict[str, Any]]:
@@ -163,11 +165,11 @@ def test_a_small_pool_fails_customers_until_it_is_fixed(box: client.Sandbox) -> 
             until(lambda: sum(crowd.answers.values()) >= 200, "nobody is answered")
         return crowd.answers
 
-    with fault("network_latency", "database", LINE, delay="400 ms"):
+    with fault("network_latency", "database", LINE, delay="300 ms"):
         before = rush()
         assert breaker(box) == CLOSED, "the weakness is that the breaker does not see it"
     assert box.fix("connection-pool") == {"pool": [5, 20]}
-    with fault("network_latency", "database", LINE, delay="400 ms"):
+    with fault("network_latency", "database", LINE, delay="300 ms"):
         after = rush()
     assert box.status()["fixes"] == ["connection-pool"]
     assert box.fix("connection-pool") == {"pool": [20, 20]}
