@@ -68,7 +68,11 @@ def test_requests_are_read_in_the_order_in_which_they_were_due(tmp_path: Path) -
         max_size=40,
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=50,
+    deadline=None,
+)
 def test_any_samples_survive_the_file(tmp_path: Path, made: list[Sample]) -> None:
     path = written(tmp_path / "samples.csv", made)
     for signal in {s.signal for s in made}:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaosdrill import statistics
 from chaosdrill.model.signal import SERIES, Sample
 from chaosdrill.statistics import Readings, Rolling
+
+# No time limits: these run on busy machines.
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DETAILS = ["200", "204", "404", "500", "503", "timeout", "refused", "reset", "error", ""]
 
@@ -42,6 +45,7 @@ def naive(series: str, made: list[Sample]) -> float | None:
     return float(sum(s.detail == "timeout" for s in made))
 
 
+@calmly
 @given(
     requests(), st.sampled_from(sorted(set(SERIES) - {"ready", "restarts", "cpu", "breaker", "instances"}))
 )
@@ -51,6 +55,7 @@ def test_every_series_agrees_with_its_naive_definition(made: list[Sample], serie
     assert n == (sum(s.value is not None for s in made) if "latency" in series else len(made))
 
 
+@calmly
 @given(requests(), st.sampled_from(["availability", "error_rate", "p95_latency", "max_latency", "timeouts"]))
 def test_a_rolling_window_that_forgot_nothing_agrees_with_a_plain_one(
     made: list[Sample], series: str
@@ -61,6 +66,7 @@ def test_a_rolling_window_that_forgot_nothing_agrees_with_a_plain_one(
     assert rolling.value(f"pay.{series}", 1100.0) == statistics.measure(series, Readings.of(made))
 
 
+@calmly
 @given(requests(), st.floats(0.5, 5))
 def test_a_rolling_window_holds_what_became_known_in_its_seconds(made: list[Sample], seconds: float) -> None:
     rolling = Rolling(seconds)
@@ -119,6 +125,7 @@ def test_a_threshold_asks_for_enough_samples_to_show_one_failure() -> None:
     assert asked("ready", 3) == 1
 
 
+@calmly
 @given(st.integers(0, 60), st.integers(1, 60), st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.05]))
 def test_the_luck_of_bad_samples_is_the_binomial_tail(bad: int, n: int, share: float) -> None:
     exact = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(bad, n + 1))
@@ -134,6 +141,7 @@ def test_gaps_stay_gaps_at_the_edges_too() -> None:
     assert statistics.usual_interval([1.0]) is None
 
 
+@calmly
 @given(requests())
 def test_readings_come_out_in_order_of_time_and_windows_are_half_open(made: list[Sample]) -> None:
     readings = Readings.of(made[::-1])

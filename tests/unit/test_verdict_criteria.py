@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaosdrill.model.experiment import Criterion, SourceSpec
@@ -17,6 +17,9 @@ from chaosdrill.record.samples import Samples
 from chaosdrill.statistics import Readings
 from chaosdrill.verdict.criteria import Observation, result
 from chaosdrill.verdict.windows import Span, stretches, windows
+
+# No time limits: these run on busy machines.
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 START, FAULT, RECOVERY, END = 1000.0, 1010.0, 1040.0, 1070.0
 PHASES = (
@@ -109,6 +112,7 @@ def test_every_window_of_ten_seconds_is_judged() -> None:
     )
 
 
+@calmly
 @given(st.floats(FAULT, END - 5))
 def test_a_bad_stretch_cannot_hide_between_two_windows(begin: float) -> None:
     # Four of ten seconds, so a median over any ten seconds that hold them all still shows at p95.
@@ -326,6 +330,7 @@ def test_a_breaker_is_judged_by_its_state() -> None:
     assert judged([*made[:30], made[30]._replace(value=2.0), *made[31:]], asked).state == "deviated"
 
 
+@calmly
 @given(st.floats(0.1, 100), st.floats(0.1, 100))
 def test_windows_cover_their_span_and_stay_inside(length: float, seconds: float) -> None:
     span = Span(1000.0, 1000.0 + length)
