@@ -140,7 +140,7 @@ def test_an_abort_is_told_step_by_step_with_latencies(tmp_path: Path) -> None:
     assert section(made, "undone").lead == "Aborted by guard: pay.availability below 95 % for 5 s."
     rows = cells(made, "undone")
     assert "Abort requested by guard: pay.availability below 95 % for 5 s" in rows
-    assert "Instance failure on payment-api-2 undone (abort) | 2026-11-21 10:02:31.710 UTC | +309 ms" in rows
+    assert "Instance failure on payment-api-2 undone (abort) | 10:02:31.710 | +309 ms" in rows
 
 
 @pytest.mark.parametrize("activities", [3, 1000])

@@ -6,8 +6,7 @@ neither a run folder nor a format.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chaosdrill.report.charts.shapes import Chart
 
@@ -15,8 +14,7 @@ from chaosdrill.report.charts.shapes import Chart
 Tone = Literal["good", "bad", "warn", "plain"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One value in words; `tone` makes it a state with a sign, `code` sets it as typed."""
 
     text: str
@@ -24,16 +22,14 @@ class Cell:
     code: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column's heading; numbers stand right."""
 
     title: str
     numeric: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Rows under columns; the first cell names its row. `cards`: on a phone each row becomes a card."""
 
     caption: str
@@ -42,22 +38,19 @@ class Table:
     cards: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(NamedTuple):
     """Facts by name."""
 
     pairs: tuple[tuple[str, Cell], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(NamedTuple):
     """Sentences, one point each."""
 
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """What one source showed: charts on one time axis, its key numbers, and the charts as a table."""
 
     title: str
@@ -67,8 +60,7 @@ class Figure:
     table: Table
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One event: `offset` in seconds from the report's zero, `utc` as ISO 8601, where it is written down."""
 
     offset: float
@@ -79,8 +71,7 @@ class Moment:
     key: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """Every event in order; `key` ones are enough for a first reading when there are many."""
 
     moments: tuple[Moment, ...]
@@ -94,8 +85,7 @@ class Timeline:
 Block = Table | Pairs | Notes | Figure | Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A heading, a sentence under it, and what follows."""
 
     id: str
@@ -104,8 +94,7 @@ class Section:
     blocks: tuple[Block, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictLine:
+class VerdictLine(NamedTuple):
     """One of the five: its name, its state in a word, and the sentence behind it."""
 
     name: str
@@ -114,8 +103,7 @@ class VerdictLine:
     tone: Tone
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictBox:
+class VerdictBox(NamedTuple):
     """What a reader sees first: the word, what it was seen for, why, and the five lines."""
 
     word: str

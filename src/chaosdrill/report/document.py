@@ -5,7 +5,7 @@ It computes no facts: the verdict is the recorded one, the numbers are statistic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.record.samples import Samples
@@ -17,8 +17,7 @@ from chaosdrill.report.material import Material, material
 from chaosdrill.report.wording import verdict_box
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A report before it has a format; `material` is what it was made from, for raw facts."""
 
     title: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill.clock import from_iso
 from chaosdrill.errors import RecordUnusable
@@ -25,8 +25,7 @@ from chaosdrill.report.numbers import Numbers, numbers
 WRITTEN = ("report.html", "report.md", "report.json", "junit.xml")
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """One file of the folder; `sealed` is its checksum at sealing, '' when it was not sealed."""
 
     name: str

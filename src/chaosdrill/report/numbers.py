@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaosdrill import statistics
 from chaosdrill.model.run import Phase
@@ -17,8 +17,7 @@ from chaosdrill.record.samples import Samples
 from chaosdrill.statistics import Readings
 
 
-@dataclass(frozen=True, slots=True)
-class RequestNumbers:
+class RequestNumbers(NamedTuple):
     """A request source in one phase: shares 0 to 1, latencies in seconds, None where nothing was seen."""
 
     source: str
@@ -39,8 +38,7 @@ class RequestNumbers:
         return self.answered >= REQUEST_SERIES[f"{percentile}_latency"].floor
 
 
-@dataclass(frozen=True, slots=True)
-class GaugeNumbers:
+class GaugeNumbers(NamedTuple):
     """A gauge in one phase, in its own unit; None where nothing was read."""
 
     signal: str
@@ -51,8 +49,7 @@ class GaugeNumbers:
     last: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """All of them."""
 
     requests: tuple[RequestNumbers, ...] = ()

@@ -266,7 +266,7 @@ def _abort_table(material: Material, requested: float) -> Table:
         if event["event"] in _ABORT_STEPS:
             at = from_iso(event["t"])
             text, meaning, _ = timeline.tell(event)
-            rows.append((Cell(text, meaning), Cell(_utc(event["t"])), Cell(_after(at - requested))))
+            rows.append((Cell(text, meaning), Cell(event["t"][11:23]), Cell(_after(at - requested))))
     columns = (Column("Step"), Column("UTC"), Column("After the request", numeric=True))
     return Table("The abort, step by step", columns, tuple(rows), cards=True)
 

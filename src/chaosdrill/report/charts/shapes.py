@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chaosdrill.clock import iso
 from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.units import format_duration
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """The stretch of time that all charts of a report share.
 
     `zero` is the epoch second that offsets count from, and `zero_name` what happened then; `start` and `end`
@@ -27,8 +25,7 @@ class Frame:
     faults: tuple[tuple[str, float, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(NamedTuple):
     """A line in stretches, each a run of (offset, value); between stretches nothing was seen."""
 
     name: str
@@ -36,16 +33,14 @@ class Curve:
     stretches: tuple[tuple[tuple[float, float], ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A filled band in stretches of (offset, low, high): every value lies inside it."""
 
     name: str
     stretches: tuple[tuple[tuple[float, float, float], ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(NamedTuple):
     """Columns of (start, end, low, high)."""
 
     name: str
@@ -53,8 +48,7 @@ class Bars:
     bars: tuple[tuple[float, float, float, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """A value over a stretch of time: a limit, a stop condition, or what was seen over a judged window."""
 
     label: str
@@ -64,8 +58,7 @@ class Level:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A single value worth a word, at one offset; a `quiet` one is named in the legend and not beside it."""
 
     label: str
@@ -74,8 +67,7 @@ class Mark:
     quiet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(NamedTuple):
     """One picture. `gaps` are (start, end) in which nothing was seen; `about` says in words what is shown."""
 
     id: str
@@ -91,6 +83,11 @@ class Chart:
     levels: tuple[Level, ...] = ()
     marks: tuple[Mark, ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def wide(self) -> bool:
+        """Whether it deserves a row of its own where two would fit."""
+        return self.height >= 200
 
     @property
     def show(self) -> Callable[[float], str]:

@@ -21,8 +21,6 @@ from chaosdrill.report.document import Document
 FOLD_FROM = 80
 #: Of more key events than their sum, the first and the last are shown unfolded.
 _FIRST, _LAST = 150, 50
-#: Charts at least this high take a row of their own on a wide screen.
-_WIDE_FROM = 200
 
 
 def files(document: Document) -> dict[str, str]:

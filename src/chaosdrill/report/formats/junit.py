@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
 from chaosdrill.clock import from_iso
@@ -20,7 +19,7 @@ from chaosdrill.report.material import Material
 Outcome = Literal["passed", "failure", "error", "skipped"]
 
 # XML 1.0 forbids these even as references (https://www.w3.org/TR/xml/#charsets).
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _LINES: dict[str, dict[str, Outcome]] = {
     "execution": {"completed": "passed", "aborted": "failure", "errored": "error"},
@@ -31,8 +30,7 @@ _LINES: dict[str, dict[str, Outcome]] = {
 _CRITERIA: dict[str, Outcome] = {"held": "passed", "deviated": "failure", "inconclusive": "error"}
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One test case: `group` is its class name, `text` the sentence behind the outcome."""
 
     group: str

@@ -7,7 +7,6 @@ Keys may be added within a version; none is renamed, removed or given another me
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from chaosdrill.clock import iso
@@ -52,7 +51,7 @@ def content(document: Document) -> dict[str, Any]:
         "abort": _abort(found.abort) if found.abort else None,
         "numbers": {
             "requests": [_request(row) for row in material.numbers.requests],
-            "gauges": [asdict(row) for row in material.numbers.gauges],
+            "gauges": [row._asdict() for row in material.numbers.gauges],
         },
         "warnings": [str(warning) for warning in material.facts.get("warnings") or ()],
         "not_observed": list(not_observed(material)),
@@ -121,7 +120,7 @@ def _abort(abort: Abort) -> dict[str, Any]:
 
 def _request(row: RequestNumbers) -> dict[str, Any]:
     enough = {name: row.enough(name) for name in ("p50", "p95", "p99")}
-    return {**asdict(row), "enough_for": enough}
+    return {**row._asdict(), "enough_for": enough}
 
 
 def _moment(epoch: float | None) -> str | None:

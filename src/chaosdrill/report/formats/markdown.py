@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from chaosdrill.report.blocks import Block, Cell, Figure, Notes, Pairs, Table, Timeline
 from chaosdrill.report.charts.shapes import elapsed_text
-from chaosdrill.report.charts.svg import standalone
 from chaosdrill.report.document import Document
 
 _SIGNS = {"good": "✔", "bad": "✘", "warn": "▲", "plain": "–"}
@@ -21,8 +20,12 @@ _BREAKS = re.compile(r"[\r\n\t\v\f\x00-\x08\x0e-\x1f\u2028\u2029]+")
 
 def files(document: Document) -> dict[str, str]:
     """Return the report and its charts under the names of their files."""
-    charts = {f"chart-{number}.svg": standalone(chart) for number, chart in enumerate(document.charts, 1)}
-    return {"report.md": render(document), **charts}
+    found = {"report.md": render(document)}
+    for number, chart in enumerate(document.charts, 1):
+        from chaosdrill.report.charts.svg import standalone  # a run without signals does not pay for it
+
+        found[f"chart-{number}.svg"] = standalone(chart)
+    return found
 
 
 def render(document: Document) -> str:
