@@ -9,9 +9,9 @@ from http.client import HTTPConnection
 
 import pytest
 
+from chaosdrill.sandbox.defences.upstream import Upstream
 from chaosdrill.sandbox.parts.http import Client, ConnectionLost, Request, Response, Server, answer
 from chaosdrill.sandbox.parts.runtime import listening_socket
-from chaosdrill.sandbox.parts.upstream import Upstream
 
 
 async def echo(request: Request) -> Response:

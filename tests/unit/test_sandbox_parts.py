@@ -11,10 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chaosdrill.sandbox.database import Store
-from chaosdrill.sandbox.parts.breaker import Breaker, State
+from chaosdrill.sandbox.defences.breaker import Breaker, State
+from chaosdrill.sandbox.defences.outbox import Outbox
+from chaosdrill.sandbox.defences.pool import Pool, PoolClosed, PoolExhausted
 from chaosdrill.sandbox.parts.numbers import Numbers
-from chaosdrill.sandbox.parts.outbox import Outbox
-from chaosdrill.sandbox.parts.pool import Pool, PoolClosed, PoolExhausted
 from chaosdrill.sandbox.parts.quota import LARGEST_DEBT, Quota
 from chaosdrill.sandbox.proxy import retransmission_delay
 from chaosdrill.sandbox.supervisor.autoscaler import GROW_AFTER, SHRINK_AFTER, TARGET, Autoscaler

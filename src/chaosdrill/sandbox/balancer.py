@@ -7,11 +7,11 @@ safe. The supervisor tells it which instances there are; it tells the supervisor
 
 from __future__ import annotations
 
+from chaosdrill.sandbox.defences.upstream import Upstream
 from chaosdrill.sandbox.parts.channel import Message
 from chaosdrill.sandbox.parts.http import Client, Request, Response, answer
 from chaosdrill.sandbox.parts.runtime import Runtime, run
 from chaosdrill.sandbox.parts.service import Service
-from chaosdrill.sandbox.parts.upstream import Upstream
 
 #: Seconds for an answer. Longer on the outside than on the inside, so that the cause is named by whoever is
 #: nearest to it: a payment waits 0.5 s for a place in the pool, 1 s to connect and 1 s for the answer.

@@ -18,10 +18,10 @@ import asyncio
 import json
 from pathlib import Path
 
-from chaosdrill.sandbox.parts.breaker import Breaker, State
+from chaosdrill.sandbox.defences.breaker import Breaker, State
+from chaosdrill.sandbox.defences.outbox import Outbox, OutboxFull
+from chaosdrill.sandbox.defences.pool import DatabaseRefused, Pool, PoolClosed, PoolExhausted
 from chaosdrill.sandbox.parts.http import Request, Response, answer
-from chaosdrill.sandbox.parts.outbox import Outbox, OutboxFull
-from chaosdrill.sandbox.parts.pool import DatabaseRefused, Pool, PoolClosed, PoolExhausted
 from chaosdrill.sandbox.parts.runtime import Runtime, run
 from chaosdrill.sandbox.parts.service import Service
 
