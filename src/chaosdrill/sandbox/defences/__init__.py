@@ -1,1 +1,1 @@
-"""What keeps the sandbox's services up when something near them fails: each does one job, none knows another."""
+"""What keeps the sandbox's services up when something near them fails; none knows another."""
