@@ -206,6 +206,15 @@ def test_a_terminal_that_was_paused_does_not_hold_up_the_run(on_sandbox: Command
     assert any(line.startswith("hypothesis  ") for line in terminal.screen.all)
 
 
+def test_ctrl_z_does_not_put_the_guard_to_sleep(on_sandbox: CommandLine, file: str) -> None:
+    with _terminal(on_sandbox, "run", file) as terminal:
+        terminal.until(_fault_is_on)
+        terminal.type("\x1a")
+        terminal.type("\x03")  # which a stopped program would never hear of
+        assert terminal.end() == 4
+    assert _nothing_is_on(on_sandbox)
+
+
 def test_a_reader_that_leaves_does_not_change_how_the_run_comes_out(
     on_sandbox: CommandLine, file: str
 ) -> None:

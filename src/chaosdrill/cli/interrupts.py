@@ -16,6 +16,9 @@ NAMES = {
     signal.SIGTERM: "SIGTERM",
     signal.SIGHUP: "SIGHUP (the terminal was closed)",
 }
+#: Ctrl-Z, and a terminal that lets nobody in the background write: a runner that is stopped watches nothing
+#: while its faults go on, so these do nothing during a run.
+STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Interrupts:
@@ -34,6 +37,8 @@ class Interrupts:
             # What a parent has set to be ignored, as nohup does, stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._received)
+        for number in STOPS:
+            self._before[number] = signal.signal(number, signal.SIG_IGN)
         return self
 
     def __exit__(self, *exception: object) -> None:

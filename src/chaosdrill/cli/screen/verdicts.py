@@ -150,6 +150,11 @@ def _reports(paths: Sequence[Path], out: Stream) -> Iterator[str]:
         yield beside("report", shown(reports[0]) + also, out, PATHS)
 
 
+def _more(verdict: Verdict) -> str:
+    few = any(result.samples < result.needed for result in verdict.criteria)
+    return "for longer, or with more requests" if few else "again"
+
+
 def next_steps(verdict: Verdict, folder: RunFolder, source: str) -> Sequence[str]:
     """Return what to type next."""
     name = short_name(folder.id)
@@ -158,7 +163,7 @@ def next_steps(verdict: Verdict, folder: RunFolder, source: str) -> Sequence[str
     steps: dict[int, Sequence[str]] = {
         Exit.RESIDUE: ("what is still on, and how to stop it: chaosdrill status", show),
         Exit.DEVIATED: (show, f"after the fix: {again}"),
-        Exit.INCONCLUSIVE: (show, f"for longer, or with more requests: {again}"),
+        Exit.INCONCLUSIVE: (show, f"{_more(verdict)}: {again}"),
         Exit.ABORTED: (show, f"again: {again}"),
     }
     return steps.get(verdict.exit_code, (show,))
