@@ -159,6 +159,23 @@ def test_a_reader_that_has_gone_does_not_disturb_the_run(
         assert watcher.out.dead
 
 
+def test_a_view_that_breaks_says_so_in_a_line_and_lets_the_run_go_on(
+    pipe: tuple[int, TextIO], plan: Plan, folder: RunFolder
+) -> None:
+    class Broken(Lines):
+        def tell(self, event: dict[str, object]) -> None:
+            raise KeyError("a mistake")
+
+    watcher = Broken(Stream(pipe[1]))
+    watcher.planned(plan)
+    watcher.opened(folder, Scripted())
+    watcher.heard(_note("one"))
+    watcher.heard(_note("two"))
+    watcher.closed()
+    said = _text(*pipe).splitlines()
+    assert said[-1] == "the view broke (KeyError: 'a mistake'); the run goes on"
+
+
 def test_a_run_that_never_opened_can_be_closed(pipe: tuple[int, TextIO], plan: Plan) -> None:
     for watcher in (Lines(Stream(pipe[1])), LiveView(Stream(pipe[1]))):
         watcher.planned(plan)

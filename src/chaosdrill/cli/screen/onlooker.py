@@ -103,11 +103,16 @@ class Onlooker:
         """Leave the place as it was found."""
 
     def _show(self) -> None:
+        broken = ""
         try:
             self.began()
             self._take_turns()
+        except Exception as bug:  # noqa: BLE001 - a mistake in the view is no reason to frighten whoever watches
+            broken = f"the view broke ({type(bug).__name__}: {bug}); the run goes on"
         finally:
             self.ended()
+        if broken:
+            self.out.line(broken)
 
     def _take_turns(self) -> None:
         clock = SystemClock()
