@@ -149,7 +149,7 @@ class Disturbances:
                 await self._tell(place.id, do="cool", fault=name)
             if name in place.holds:
                 place.holds.discard(name)
-                await self._fleet.spawn(place)
+                self._fleet.run_aside(self._fleet.revive(place))
             place.pinned.discard(name)
         self._fleet.changed()
 

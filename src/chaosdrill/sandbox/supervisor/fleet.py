@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -106,9 +106,20 @@ class Fleet:
         await instance.channel.attach(end)
         self.changed()
 
-    def run_aside(self, work: Any) -> None:
+    async def revive(self, instance: Instance) -> None:
+        """Start a process in a place as `spawn` does, and go on trying while the machine can't."""
+        while self.instances.get(instance.id) is instance:
+            try:
+                await self.spawn(instance)
+            except OSError:
+                # No memory or no process left on the machine: that passes, or a person sees it in `status`.
+                await asyncio.sleep(LONGEST_PAUSE)
+            else:
+                return
+
+    def run_aside(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine that nobody waits for, and keep it alive."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -280,14 +291,7 @@ class Fleet:
         if lived < EARLY_DEATH:
             pause = self._pauses[instance.id] = min(LONGEST_PAUSE, 2 * self._pauses.get(instance.id, 0.05))
             await asyncio.sleep(pause)
-        while self.instances.get(instance.id) is instance:
-            try:
-                await self.spawn(instance)
-            except OSError:
-                # No memory or no process left on the machine: that passes, or a person sees it in `status`.
-                await asyncio.sleep(LONGEST_PAUSE)
-            else:
-                return
+        await self.revive(instance)
 
     def processes(self) -> dict[str, list[tuple[int, str]]]:
         """Return (pid, identity) of everything that runs, by place."""
