@@ -9,7 +9,7 @@ shell sees. It knows nothing of any other module.
     ├── Refused                nothing was injected, and this is why (exit 3)
     │   └── TargetUnreachable  the system to act on, or a signal of it, does not answer (exit 3)
     ├── FaultFailed            a fault could not be started or stopped (exit 6 when something stays on)
-    ├── EngineFailed           the engine process died or said something that it never says (exit 1)
+    ├── EngineFailed           the engine died before it could play anything (exit 3)
     └── RecordUnusable         a run folder can't be written, or is not one (exit 2)
 
 Exit codes: 0 held · 1 crash · 2 usage · 3 refused · 4 aborted · 5 inconclusive · 6 residue left · 7 deviated.
@@ -22,7 +22,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What a shell sees. 1 is what any Python program exits with when it crashes, so it is never an answer."""
+    """What a shell sees. Any Python program exits with 1 when it crashes, so 1 is never an answer."""
 
     HELD = 0
     CRASH = 1
@@ -34,7 +34,7 @@ class Exit(IntEnum):
     DEVIATED = 7
 
 
-#: Which answer wins when several are true: what is left on first, then what stopped the run, then what it showed.
+#: Which answer wins when several are true: what is left on, what stopped the run, what it showed.
 PRECEDENCE = (
     Exit.RESIDUE,
     Exit.CRASH,
@@ -47,7 +47,7 @@ PRECEDENCE = (
 
 
 class ChaosdrillError(Exception):
-    """Anything that chaosdrill says on purpose: `message` in one line, `next_step` as something to type or do."""
+    """Anything said on purpose: `message` in one line, `next_step` as something to type or do."""
 
     exit_code: Exit = Exit.CRASH
 
@@ -112,9 +112,9 @@ class FaultFailed(ChaosdrillError):
 
 
 class EngineFailed(ChaosdrillError):
-    """The engine process died or answered out of turn."""
+    """The engine died, hung or answered out of turn before it could play anything."""
 
-    exit_code = Exit.CRASH
+    exit_code = Exit.REFUSED
 
 
 class RecordUnusable(ChaosdrillError):

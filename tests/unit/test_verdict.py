@@ -167,7 +167,7 @@ def test_an_aborted_run_still_says_that_it_deviated() -> None:
 
 def test_an_engine_that_died_is_an_error() -> None:
     found = verdict(engine=EngineOutcome(error="killed by signal 9"))
-    assert (found.exit_code, found.word, found.execution.state) == (Exit.CRASH, "ERRORED", "errored")
+    assert (found.exit_code, found.word, found.execution.state) == (Exit.ABORTED, "ERRORED", "errored")
     assert found.why == "Chaos Toolkit did not finish: killed by signal 9"
     assert found.hypothesis.state == "inconclusive"
 
@@ -301,4 +301,4 @@ def test_every_verdict_fits_a_terminal() -> None:
 
 def test_no_evidence_at_all_is_an_error_and_no_crash() -> None:
     found = judge(Evidence(), Samples())
-    assert (found.exit_code, found.word) == (Exit.CRASH, "ERRORED")
+    assert (found.exit_code, found.word) == (Exit.ABORTED, "ERRORED")

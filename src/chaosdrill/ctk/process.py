@@ -91,14 +91,11 @@ class EngineProcess:
 
     def play(self, folder: str, cleared: Sequence[Mapping[str, Any]]) -> None:
         """Start the experiment with these cleared faults; progress arrives as events."""
-        self._send({"command": "play", "folder": folder, "cleared": list(cleared)})
+        self._tell({"command": "play", "folder": folder, "cleared": list(cleared)})
 
     def abort(self) -> None:
         """Ask for an early end: the engine undoes what it started and plays its rollbacks."""
-        try:
-            self._send({"command": "abort"})
-        except EngineFailed:
-            return  # Gone already: that is an end too, and the runner undoes what is left.
+        self._tell({"command": "abort"})
 
     def end(self, grace: float = 2.0) -> None:
         """End the engine and whatever it started, by force after `grace` seconds. Right when called twice."""
@@ -122,6 +119,12 @@ class EngineProcess:
         process.wait()
         if self._reader is not None and self._reader is not threading.current_thread():
             self._reader.join(5.0)
+
+    def _tell(self, command: Message) -> None:
+        try:
+            self._send(command)
+        except EngineFailed:
+            return  # Gone already: `gone` says so, and the runner undoes what is left.
 
     def _send(self, command: Message) -> None:
         if self._process is None or self._process.stdin is None:

@@ -16,7 +16,6 @@ from chaosdrill.verdict.wording import describe
 
 _WORDS = {
     Exit.RESIDUE: "RESIDUE LEFT",
-    Exit.CRASH: "ERRORED",
     Exit.ABORTED: "ABORTED",
     Exit.DEVIATED: "DEVIATED",
     Exit.HELD: "HELD",
@@ -54,7 +53,8 @@ def _exit_code(evidence: Evidence, lines: dict[str, Line]) -> Exit:
     if lines["execution"].state == "aborted":
         true.add(Exit.ABORTED)
     elif evidence.engine.status is None:
-        true.add(Exit.CRASH)
+        # Whatever ended it, it did end early; 1 would be no answer.
+        true.add(Exit.ABORTED)
     if lines["hypothesis"].state == "deviated":
         true.add(Exit.DEVIATED)
     if lines["execution"].state == "errored" or lines["coverage"].state in ("partial", "none"):
@@ -66,8 +66,9 @@ def _word(code: Exit, lines: dict[str, Line]) -> tuple[str, str]:
     """Return the word for the whole, and the line that decided it."""
     if code is Exit.RESIDUE:
         return _WORDS[code], lines["cleanup"].text
-    if code in (Exit.CRASH, Exit.ABORTED):
-        return _WORDS[code], lines["execution"].text
+    if code is Exit.ABORTED:
+        word = _WORDS[code] if lines["execution"].state == "aborted" else "ERRORED"
+        return word, lines["execution"].text
     if code in (Exit.DEVIATED, Exit.HELD):
         return _WORDS[code], lines["hypothesis"].text
     if lines["execution"].state == "errored":
