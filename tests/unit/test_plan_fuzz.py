@@ -5,110 +5,21 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from plan_damage import damaged, mutated
 
 from chaosdrill.errors import InvalidFile, UsageError
 from chaosdrill.plan.checks.findings import MOST_PROBLEMS
 from chaosdrill.plan.experiment import read_experiment
 from chaosdrill.plan.reader import read
-from chaosdrill.plan.resolve import resolve_block
+from chaosdrill.plan.resolve import resolve_block, resolve_faults
 
 SEED = 20261121
 FILES = 5000
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
-TOKENS = (
-    *("${fault_seconds}", "${", "}", "{", "[", "]", ": ", ":", "- ", "-", "#", "'", '"', "|", ">", "?", "? "),
-    *("&a ", "*a", "<<: ", "*a: ", "!!int ", "!!python/object:os.system ", "!x ", "%", "@", "`", "~", "null"),
-    *("NO", "yes", "0x_", "=", "\t", "2026-13-45", "10:00", "1e999", "-1", "30", "30 s", "99.9 %", "9" * 25),
-    *("---\n", "...\n", "\\", "\u00a0", "\u2028", "\u202e", "\ufeff", "\u0000", "\u0085", "é", "\U0001f600"),
-    *(
-        "\ud7ff",
-        "٣",
-        "\r",
-        "\r\n",
-        "\x1b[31m",
-        "chaosdrill",
-        "chaosdrill.actions",
-        "extensions:",
-        "criteria:",
-    ),
-    *(
-        "name: chaosdrill",
-        "signal: pay.ready",
-        "above: 1",
-        "type: probe",
-        "ref: x",
-        "method: []",
-        "signals: {}",
-    ),
-)
-
-
-def _flip(content: bytes, random_: random.Random) -> bytes:
-    place = random_.randrange(len(content) + 1)
-    byte = content[place : place + 1] or b"\0"
-    return content[:place] + bytes([byte[0] ^ (1 << random_.randrange(8))]) + content[place + 1 :]
-
-
-def _span(content: bytes, random_: random.Random) -> tuple[int, int]:
-    start = random_.randrange(len(content) + 1)
-    return start, min(len(content), start + random_.choice((1, 3, 10, 100)))
-
-
-def _delete(content: bytes, random_: random.Random) -> bytes:
-    start, end = _span(content, random_)
-    return content[:start] + content[end:]
-
-
-def _repeat(content: bytes, random_: random.Random) -> bytes:
-    start, end = _span(content, random_)
-    return content[:end] + content[start:end] * random_.choice((1, 2, 30)) + content[end:]
-
-
-def _insert(content: bytes, random_: random.Random) -> bytes:
-    place = random_.randrange(len(content) + 1)
-    return content[:place] + random_.choice(TOKENS).encode() + content[place:]
-
-
-def _truncate(content: bytes, random_: random.Random) -> bytes:
-    return content[: random_.randrange(len(content) + 1)]
-
-
-def _nest(content: bytes, random_: random.Random) -> bytes:
-    place = random_.randrange(len(content) + 1)
-    opening = random_.choice((b"[", b"{", b"- ", b"? ", b"{a: ", b"[[", b"\n- - "))
-    return content[:place] + opening * random_.choice((2, 49, 60, 2000)) + content[place:]
-
-
-def _lines(content: bytes, random_: random.Random) -> bytes:
-    lines = content.splitlines(keepends=True) or [b""]
-    first, second = random_.randrange(len(lines)), random_.randrange(len(lines))
-    kind = random_.randrange(4)
-    if kind == 0:
-        lines[first], lines[second] = lines[second], lines[first]
-    elif kind == 1:
-        lines.insert(first, lines[second])
-    elif kind == 2:
-        lines[first] = b" " * random_.choice((1, 2, 3)) + lines[first]
-    else:
-        lines[first] = lines[first].removeprefix(b"  ")
-    return b"".join(lines)
-
-
-def _swap_words(content: bytes, random_: random.Random) -> bytes:
-    words = content.split(b" ")
-    first, second = random_.randrange(len(words)), random_.randrange(len(words))
-    words[first], words[second] = words[second], words[first]
-    return b" ".join(words)
-
-
-def _huge(content: bytes, random_: random.Random) -> bytes:
-    place = random_.randrange(len(content) + 1)
-    piece = random_.choice((b"9", b"1:", b"x", b" ", b"\n", b"- 1\n", b"a: ", b"'", b"#", b"0"))
-    return content[:place] + piece * random_.choice((100, 5000)) + content[place:]
 
 
 def _as_json(content: bytes, _random: random.Random) -> bytes:
@@ -116,29 +27,6 @@ def _as_json(content: bytes, _random: random.Random) -> bytes:
         return json.dumps(yaml.safe_load(content), indent=1, default=str).encode()
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return content
-
-
-KINDS = (
-    _flip,
-    _delete,
-    _repeat,
-    _insert,
-    _insert,
-    _truncate,
-    _nest,
-    _lines,
-    _lines,
-    _swap_words,
-    _swap_words,
-    _huge,
-)
-
-
-def damaged(content: bytes, random_: random.Random) -> bytes:
-    """Return `content` with one to four mutations."""
-    for _ in range(random_.choice((1, 1, 2, 4))):
-        content = random_.choice(KINDS)(content, random_)
-    return content
 
 
 def _originals() -> list[tuple[str, bytes]]:
@@ -167,6 +55,25 @@ def test_5000_damaged_files_are_read_or_refused_with_a_place(tmp_path: Path) -> 
         except InvalidFile as refusal:
             _is_presentable(refusal, number)
     assert FILES * 0.05 < fine < FILES * 0.5, "the mutations must leave some files whole, and break most"
+
+
+def test_values_of_every_other_kind_are_read_or_refused_with_a_place(tmp_path: Path) -> None:
+    random_ = random.Random(SEED)
+    trees = [yaml.safe_load(content) for suffix, content in _originals() if suffix == ".yaml"]
+    file = tmp_path / "x.json"
+    for number in range(1500):
+        file.write_text(json.dumps(mutated(random_.choice(trees), random_)))
+        value: Any = random_.choice((1, "x", "", None, {}, [1], 1.5, True, "${other}"))
+        configuration = {"fault_seconds": value, "delay_ms": value, "shop_url": "http://127.0.0.1"}
+        try:
+            experiment = read_experiment(file)
+            block = resolve_block(experiment, configuration)
+            faults = [
+                {"kind": f.kind, "arguments": f.arguments | {"duration": value}} for f in experiment.faults
+            ]
+            resolve_faults(experiment, faults, configuration, block)
+        except UsageError as refusal:
+            _is_presentable(refusal, number)
 
 
 BLOCK = "title: t\ndescription: d\nmethod: []\nextensions:\n- name: chaosdrill\n"

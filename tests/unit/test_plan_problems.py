@@ -341,6 +341,7 @@ def test_what_hangs_on_variables_waits_until_they_are_known(tmp_path: Path) -> N
             fault("{target: x, duration: 30 s, §cuont: 1}"),
             "takes no argument 'cuont' (did you mean 'count'?)",
         ),
+        (fault("{target: x, duration: 30 s, §5: 1}"), "'5' is no name of an argument"),
         (fault("{target: x, duration: 30 s, count: §0}"), "`count`: '0' is too little; the least is 1"),
         (fault("{target: x, duration: 30 s, count: §1.5}"), "'1.5' is not a whole number"),
         (fault("{target: x, duration: 30 s, count: §true}"), "True does not belong here"),

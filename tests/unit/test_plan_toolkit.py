@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
+from plan_damage import mutated
 
 from chaosdrill.errors import InvalidFile
 from chaosdrill.plan.experiment import read_experiment
@@ -78,17 +79,6 @@ WHOLE: dict[str, Any] = {
     "rollbacks": [{"type": "action", "name": "r1", "provider": {"type": "process", "path": "true"}}],
     "extensions": [{"name": "other", "x": 1}],
 }
-VALUES: tuple[Any, ...] = (
-    *(None, "", " ", "x", "${a}", "p1", "probe", "python", "regex", 0, 1, -1, 1.5, True, False, 200),
-    *([], [1], ["x"], [None], [{}], [["x"]], [1, 2], {}, {"a": 1}, {"name": "n"}, {"type": "env"}),
-    *(
-        {"type": "env", "key": 5},
-        {"ref": "nothing"},
-        {"ref": "a1"},
-        {"ref": ""},
-        {"type": "range", "range": [1]},
-    ),
-)
 #: What Chaos Toolkit finds out by importing, or from the environment: not the reader's to know.
 BEYOND = (
     "could not find Python module",
@@ -101,35 +91,6 @@ BEYOND = (
 )
 #: What Chaos Toolkit accepts at first, and then crashes on in the middle of a run.
 CRASHES_LATER = ("no activity is called", "the pause `")
-
-
-def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    if path:
-        yield path
-    for key, value in (
-        tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    ):
-        yield from places(value, (*path, key))
-
-
-def mutated(random_: random.Random) -> dict[str, Any]:
-    tree = copy.deepcopy(WHOLE)
-    for _ in range(random_.choice((1, 1, 1, 2, 3))):
-        everywhere = list(places(tree))
-        if not everywhere:
-            break
-        *way, last = random_.choice(everywhere)
-        owner: Any = tree
-        for step in way:
-            owner = owner[step]
-        kind = random_.random()
-        if kind < 0.2:
-            del owner[last]
-        elif kind < 0.3 and isinstance(owner, dict):
-            owner[str(last) + "x"] = owner.pop(last)
-        else:
-            owner[last] = copy.deepcopy(random_.choice(VALUES))
-    return tree
 
 
 def what_chaos_toolkit_says(tree: dict[str, Any]) -> str | None:
@@ -154,7 +115,7 @@ def test_refuses_what_chaos_toolkit_refuses_and_nothing_else(tmp_path: Path) -> 
     random_ = random.Random(SEED)
     refused = 0
     for _ in range(1500):
-        tree = mutated(random_)
+        tree = mutated(WHOLE, random_)
         file.write_text(json.dumps(tree))
         theirs = what_chaos_toolkit_says(tree)
         try:

@@ -27,7 +27,10 @@ class FaultAction(NamedTuple):
     def arguments(self) -> dict[str, Any]:
         """The arguments as Chaos Toolkit sees them, before it replaces variables."""
         node = self.arguments_node
-        return node.plain() if node.kind == "map" and node is not self.node else {}
+        if node.kind != "map" or node is self.node:
+            return {}
+        # A key that is no text can't name a parameter, which is a problem of its own.
+        return {name: value for name, value in node.plain().items() if isinstance(name, str)}
 
     @property
     def arguments_node(self) -> Node:
