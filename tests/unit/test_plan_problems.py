@@ -334,9 +334,9 @@ def test_what_hangs_on_variables_waits_until_they_are_known(tmp_path: Path) -> N
         (fault("{target: x, duration: §30}"), "`duration`: '30' has no unit; write 30 s, 30 min or 30 ms"),
         (fault("{target: x, duration: §0 s}"), "`duration`: '0 s' is nothing at all"),
         (fault("{target: x, duration: §' s'}"), "'s' is not a duration"),
-        (fault("{target: x, duration: §''}"), "`duration`: it is empty; write it like '30 s'"),
+        (fault("{target: x, duration: §''}"), "`duration` is empty; write it like '30 s'"),
         (fault("{target: x, duration: §[30 s]}"), "does not belong here"),
-        (fault("§{target: x}"), "`duration`: is missing; write it like '30 s'"),
+        (fault("§{target: x}"), "`duration` is missing; write it like '30 s'"),
         (
             fault("{target: x, duration: 30 s, §cuont: 1}"),
             "takes no argument 'cuont' (did you mean 'count'?)",

@@ -46,7 +46,7 @@ class Argument(NamedTuple):
             raise UnitError(f"{value!r} does not belong here; write it like {self.example!r}")
         text = str(value)
         if not text.strip():
-            raise UnitError(f"it is empty; write it like {self.example!r}")
+            raise UnitError(f"is empty; write it like {self.example!r}")
         if self.measure == "name":
             return text.strip()
         number = _NUMBERS[self.measure](text)
@@ -156,24 +156,13 @@ FAULTS: dict[str, FaultKind] = {
 }
 
 
-def read_arguments(kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the typed arguments of a fault with the defaults filled in; seconds, shares 0..1, whole numbers.
-
-    `count` and `share` are None where the other one decides, and absent where a fault hits all of its target.
-    Raises ArgumentProblem for the first thing wrong.
-    """
-    typed, problems = examine_arguments(kind, arguments)
-    if problems:
-        raise problems[0]
-    return typed
-
-
 def examine_arguments(
     kind: str, arguments: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[ArgumentProblem]]:
-    """Return the typed arguments as `read_arguments` does, and everything wrong with them.
+    """Return the typed arguments of a fault with the defaults filled in, and everything wrong with them.
 
-    Raises KeyError for a kind that is not in FAULTS.
+    Seconds, shares from 0 to 1 and whole numbers. `count` is None where `share` decides and the other way
+    round; both are absent where a fault hits all of its target. Raises KeyError for a kind not in FAULTS.
     """
     known = FAULTS[kind].arguments
     typed: dict[str, Any] = {}

@@ -94,7 +94,10 @@ def check_faults(outline: Outline, faults: list[FaultAction], variables: Variabl
 
 def argument_message(problem: ArgumentProblem) -> str:
     """Return a problem with an argument as one sentence that names the argument."""
-    return f"`{problem.argument}`: {problem}" if problem.argument else str(problem)
+    words = str(problem)
+    if not problem.argument:
+        return words
+    return f"`{problem.argument}`{'' if words.startswith('is ') else ':'} {words}"
 
 
 def check_time_limit(fault: FaultAction, seconds: float, limit: float, found: Findings) -> None:
