@@ -10,6 +10,7 @@ shell sees. It knows nothing of any other module.
     │   └── TargetUnreachable  the system to act on, or a signal of it, does not answer (exit 3)
     ├── FaultFailed            a fault could not be started or stopped (exit 6 when something stays on)
     ├── EngineFailed           the engine died before it could play anything (exit 3)
+    ├── RunUnrecorded          a run was aborted because its record can't be kept (exit 4, or 6)
     └── RecordUnusable         a run folder can't be written, or is not one (exit 2)
 
 Exit codes: 0 held · 1 crash · 2 usage · 3 refused · 4 aborted · 5 inconclusive · 6 residue left · 7 deviated.
@@ -115,6 +116,15 @@ class EngineFailed(ChaosdrillError):
     """The engine died, hung or answered out of turn before it could play anything."""
 
     exit_code = Exit.REFUSED
+
+
+class RunUnrecorded(ChaosdrillError):
+    """A run was aborted because its record can't be kept; `residue` is what is still on, in words."""
+
+    def __init__(self, why: str, residue: tuple[str, ...]) -> None:
+        left = f"STILL ON: {'; '.join(residue)}" if residue else "everything was undone"
+        super().__init__(f"aborted, {left}: {why}")
+        self.exit_code = Exit.RESIDUE if residue else Exit.ABORTED
 
 
 class RecordUnusable(ChaosdrillError):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from chaosdrill import report, verdict
 from chaosdrill.clock import iso
-from chaosdrill.errors import ChaosdrillError, TargetUnreachable
+from chaosdrill.errors import ChaosdrillError, RunUnrecorded, TargetUnreachable
 from chaosdrill.execute.runner import EngineHandle, Parts, Runner
 from chaosdrill.execute.sampling import Sampling
 from chaosdrill.model.experiment import ChaosdrillBlock
@@ -105,11 +105,13 @@ def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
     signals = clear(planned, workshop)
     folder = open_record(request, planned, workshop)
     try:
-        execute(planned, signals, folder, workshop, watcher)
+        try:
+            execute(planned, signals, folder, workshop, watcher)
+        finally:
+            watcher.closed()
+        return conclude(folder, request.formats, workshop.clock)
     finally:
-        watcher.closed()
         running.unregister(folder.path)
-    return conclude(folder, request.formats, workshop.clock)
 
 
 def plan(request: Request, workshop: Workshop) -> Plan:
@@ -259,7 +261,10 @@ def execute(
         for fault in plan.planned:
             facts = fault.model_dump(mode="json", exclude={"arguments", "system"})
             journal.write("scope.pinned", **facts)
-        runner.run()
+        ending = runner.run()
+        if ending.record_failure:
+            # A verdict on half a record would be a guess.
+            raise RunUnrecorded(ending.record_failure, ending.residue)
     finally:
         journal.close()
 

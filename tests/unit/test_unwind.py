@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from chaosdrill.clock import ManualClock
-from chaosdrill.errors import FaultFailed, Refused
+from chaosdrill.errors import FaultFailed, RecordUnusable, Refused
 from chaosdrill.execute.unwind import unwind
 from chaosdrill.ports import FaultSpec, Scope, UndoRecord
 from chaosdrill.record import journal
-from chaosdrill.record.ledger import Entry, Ledger
+from chaosdrill.record.ledger import Entry, Ledger, Undoing
 
 
 class Switch:
@@ -50,7 +50,7 @@ def _world(tmp_path: Path) -> tuple[Ledger, journal.Journal, dict[str, bool]]:
 
 def test_the_newest_fault_is_undone_first(tmp_path: Path) -> None:
     book, events, lights = _world(tmp_path)
-    assert unwind(book, events, lambda *_: Switch(lights), ManualClock()) == []
+    assert unwind(book, events.write, lambda *_: Switch(lights), ManualClock()) == []
     events.close()
     undone = [e["id"] for e in journal.read(tmp_path / "journal.jsonl") if e["event"] == "fault.undone"]
     assert undone == ["attic", "cellar", "hall"]
@@ -59,7 +59,7 @@ def test_the_newest_fault_is_undone_first(tmp_path: Path) -> None:
 
 def test_an_undo_that_fails_is_residue_and_stops_nothing(tmp_path: Path) -> None:
     book, events, lights = _world(tmp_path)
-    residue = unwind(book, events, lambda *_: Switch(lights, broken="attic"), ManualClock())
+    residue = unwind(book, events.write, lambda *_: Switch(lights, broken="attic"), ManualClock())
     events.close()
     assert residue == ["light on attic: the undo failed: the switch fell off"]
     assert lights == {"hall": False, "cellar": False, "attic": True}
@@ -72,14 +72,34 @@ def test_an_adapter_that_is_missing_is_residue(tmp_path: Path) -> None:
     def nothing(kind: str, system: str) -> Switch:
         raise Refused(f"there is no {system}/{kind}")
 
-    assert len(unwind(book, events, nothing, ManualClock())) == 3
+    assert len(unwind(book, events.write, nothing, ManualClock())) == 3
     events.close()
 
 
 def test_unwinding_twice_undoes_nothing_twice(tmp_path: Path) -> None:
     book, events, lights = _world(tmp_path)
-    unwind(book, events, lambda *_: Switch(lights), ManualClock())
+    unwind(book, events.write, lambda *_: Switch(lights), ManualClock())
     lights["hall"] = True  # Somebody else's doing: not ours to switch off.
-    assert unwind(book, events, lambda *_: Switch(lights), ManualClock()) == []
+    assert unwind(book, events.write, lambda *_: Switch(lights), ManualClock()) == []
     events.close()
     assert lights["hall"]
+
+
+class FullLedger(Ledger):
+    """A ledger on a disk that takes no more: it can be read, and not written."""
+
+    def fence(self, by: str) -> None:
+        raise RecordUnusable(f"no space left to fence for {by}")
+
+    def undone(self, entry_id: str, undoing: Undoing, how: str) -> None:
+        raise RecordUnusable(f"no space left for {entry_id}, {undoing}, {how}")
+
+
+def test_a_ledger_that_takes_no_more_keeps_nothing_from_being_undone(tmp_path: Path) -> None:
+    _, events, lights = _world(tmp_path)
+    full = FullLedger(tmp_path / "ledger.jsonl", ManualClock())
+    assert unwind(full, events.write, lambda *_: Switch(lights), ManualClock()) == []
+    events.close()
+    assert not any(lights.values())
+    said = [e["text"] for e in journal.read(tmp_path / "journal.jsonl") if e["event"] == "note"]
+    assert len(said) == 4

@@ -48,7 +48,7 @@ class Interrupts:
     def _received(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self._runner is None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("before anything was injected")
         self._runner.interrupt(NAMES[signal.Signals(number)])
 
     # ---- what the run tells, passed on

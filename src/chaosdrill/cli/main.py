@@ -93,8 +93,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_sentence(error), Exit.USAGE)
     except ChaosdrillError as error:
         return _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted before anything was injected", Exit.ABORTED)
+    except (KeyboardInterrupt, click.Abort) as stopped:
+        return _fail(f"interrupted {stopped}".rstrip(), Exit.ABORTED)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from chaosdrill.errors import RecordUnusable
 from chaosdrill.execute.guard import Guard
 from chaosdrill.execute.sampling import Reading, Sampling
 from chaosdrill.execute.unwind import OpenFault, unwind
@@ -80,6 +81,14 @@ class Snapshot:
     aborting: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is left of a run: what is still on, in words, and why its record is incomplete, if it is."""
+
+    residue: tuple[str, ...] = ()
+    record_failure: str = ""
+
+
 @dataclass
 class _State:
     phase: str = "starting"
@@ -105,6 +114,7 @@ class Runner:
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._state = _State(phase_started=parts.clock.now())
         self._guard = Guard(block.abort_when, parts.sampling.guarded) if block and parts.sampling else None
+        self._record_failure = ""
         self._next_second = 0.0
         self._until_limit = float("inf")
 
@@ -131,22 +141,22 @@ class Runner:
 
     # ---- the run
 
-    def run(self) -> list[str]:
-        """Carry the run out and return what is still on afterwards, in words; empty when clean."""
+    def run(self) -> Ending:
+        """Carry the run out; whatever happens on the way, everything is undone before this returns."""
         try:
             self._baseline()
             self._play()
             self._recovery()
         finally:
             residue = self._finish()
-        return residue
+        return Ending(tuple(residue), self._record_failure)
 
     def _baseline(self) -> None:
-        sampling, journal = self._parts.sampling, self._parts.journal
+        sampling = self._parts.sampling
         if sampling is None or self._block is None:
             return
         sampling.start(self._clock.now())
-        journal.write("signals.started", sources=sorted(sampling.sources))
+        self._tell("signals.started", sources=sorted(sampling.sources))
         self._enter("baseline", self._block.phases.baseline)
         self._watch(lambda: False, seconds=self._block.phases.baseline)
 
@@ -157,7 +167,7 @@ class Runner:
             self._until_limit = self._clock.now() + self._block.time_limit
         engine = self._parts.engine
         engine.listen(self._events.put)
-        self._parts.journal.write("engine.started", pid=engine.pid)
+        self._tell("engine.started", pid=engine.pid)
         engine.play(str(self._parts.folder.path), [p.model_dump(mode="json") for p in self._planned])
         self._watch(engine.gone.is_set)
         if self._state.abort:
@@ -176,9 +186,12 @@ class Runner:
         waiting = [c for c in block.criteria if c.within is not None and c.after == "fault-end"]
         longest = max((c.within or 0.0 for c in waiting), default=0.0)
         if not all(self._met(c) for c in waiting):
-            self._parts.journal.write("note", text="still waiting for the recovery criteria")
+            self._tell("note", text="still waiting for the recovery criteria")
             left = began + longest - self._clock.now()
             self._watch(lambda: all(self._met(c) for c in waiting), seconds=left)
+
+    def _recovery_seconds(self) -> float | None:
+        return self._block.phases.recovery if self._block and not self._state.abort else None
 
     def _met(self, criterion: Criterion) -> bool:
         sampling = self._parts.sampling
@@ -194,10 +207,11 @@ class Runner:
         self._drain()
         if self._state.ended is None and self._state.phase != "starting":
             self._engine_ended()
-        residue = unwind(parts.ledger, parts.journal, parts.open_fault, self._clock)
+        residue = unwind(parts.ledger, self._tell, parts.open_fault, self._clock)
         if parts.sampling is not None and parts.sampling.running:
-            parts.sampling.stop()
-            parts.journal.write("signals.stopped", samples=parts.sampling.count)
+            lost = parts.sampling.stop()
+            self._tell("signals.stopped", samples=parts.sampling.count, lost=lost)
+        self._drain()
         self._enter("ended", None)
         return residue
 
@@ -237,10 +251,12 @@ class Runner:
             return
         if now > self._until_limit and self._block is not None:
             self._abort("chaosdrill", "the time limit has passed")
+        elif sampling is not None and sampling.failure:
+            self._abort("chaosdrill", f"samples can't be written: {sampling.failure}")
         elif sampling is not None and sampling.running and self._guard is not None:
             breach = self._guard.breach(now) or self._guard.blind(sampling.last_seen, sampling.intervals, now)
             if breach is not None:
-                self._parts.journal.write("guard.breach", rule=breach.rule, value=breach.seen)
+                self._tell("guard.breach", rule=breach.rule, value=breach.seen)
                 self._abort("guard", f"{breach.rule} (seen: {breach.seen})")
         if sampling is not None and now >= self._next_second:
             self._next_second = now + 1.0
@@ -254,7 +270,7 @@ class Runner:
         elif event == "engine.ended":
             self._state.ended = facts
         elif event != "engine.gone":
-            self._parts.journal.write(event, at=at, **facts)
+            self._tell(event, at=at, **facts)
             self._follow(event, facts, at or self._clock.now())
 
     def _follow(self, event: str, facts: dict[str, Any], at: float) -> None:
@@ -268,13 +284,13 @@ class Runner:
             state.active.pop(facts["id"], None)
             state.undone += 1
             if not state.active and state.undone >= len(self._planned) and state.phase == "fault":
-                self._enter("recovery", self._block.phases.recovery if self._block else None, at)
+                self._enter("recovery", self._recovery_seconds(), at)
         elif event == "run.stopping":
             self._abort("chaosdrill", facts["reason"])
         elif event == "method.started" and not self._planned:
             self._enter("fault", None, at)
         elif event == "method.ended" and state.phase == "fault" and not state.active:
-            self._enter("recovery", self._block.phases.recovery if self._block else None, at)
+            self._enter("recovery", self._recovery_seconds(), at)
         elif event == "activity.started":
             state.doing = f"{facts['type']} {facts['name']}"
 
@@ -283,20 +299,28 @@ class Runner:
         if self._state.interrupts == 1:
             self._abort(name, f"{name} was received")
         else:
-            self._parts.journal.write("note", text=f"{name} again: still undoing, and going on with it")
+            self._tell("note", text=f"{name} again: still undoing, and going on with it")
+
+    def _tell(self, event: str, *, at: float | None = None, **facts: Any) -> None:
+        """Write an event; a journal that takes no more ends the run, and keeps nothing from being undone."""
+        try:
+            self._parts.journal.write(event, at=at, **facts)
+        except RecordUnusable as error:
+            self._record_failure = self._record_failure or str(error)
+            self._abort("chaosdrill", "the journal can't be written")
 
     def _abort(self, by: str, rule: str) -> None:
         if self._state.abort is not None:
             return
         self._state.abort = (by, rule)
-        self._parts.journal.write("abort.requested", by=by, rule=rule)
+        self._tell("abort.requested", by=by, rule=rule)
         self._parts.engine.abort()
 
     def _enter(self, phase: str, seconds: float | None, at: float | None = None) -> None:
         moment = self._clock.now() if at is None else at
         self._state.phase, self._state.phase_started, self._state.phase_seconds = phase, moment, seconds
         facts = {} if seconds is None else {"seconds": round(seconds, 3)}
-        self._parts.journal.write("phase.started", at=moment, phase=phase, **facts)
+        self._tell("phase.started", at=moment, phase=phase, **facts)
 
     def _engine_ended(self) -> None:
         engine = self._parts.engine
@@ -310,4 +334,4 @@ class Runner:
             ended = {"status": None, "deviated": False, "error": f"the engine died ({how})"}
             self._state.ended = ended
             self._abort("chaosdrill", ended["error"])
-        self._parts.journal.write("engine.ended", code=engine.code, **ended)
+        self._tell("engine.ended", code=engine.code, **ended)

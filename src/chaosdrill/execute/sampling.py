@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from chaosdrill.errors import RecordUnusable
 from chaosdrill.execute.guard import WINDOW_INTERVALS, WINDOW_SECONDS
 from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
 from chaosdrill.model.signal import Sample
@@ -57,12 +58,21 @@ class Sampling:
         for source in self.sources.values():
             source.start(self._take)
 
-    def stop(self) -> None:
-        """End every source and write out what was in flight."""
+    @property
+    def failure(self) -> str:
+        """Why samples can't be written at the moment; empty while they can."""
+        return self._writer.failure
+
+    def stop(self) -> str:
+        """End every source and write out what was in flight; return what was lost, in words, if anything."""
         self.running = False
         for source in self.sources.values():
             source.stop()
-        self._writer.close()
+        try:
+            self._writer.close()
+        except RecordUnusable as error:
+            return str(error)
+        return ""
 
     def _take(self, sample: Sample) -> None:
         name, _, series = sample.signal.partition(".")

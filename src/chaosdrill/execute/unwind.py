@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
-from chaosdrill.errors import ChaosdrillError
+from chaosdrill.errors import ChaosdrillError, RecordUnusable
 from chaosdrill.ports import Clock, Fault, UndoRecord
-from chaosdrill.record.journal import Journal
 from chaosdrill.record.ledger import Entry, Ledger, Undoing
 
 OpenFault = Callable[[str, str], Fault]
+
+
+class Tell(Protocol):
+    """How an event reaches the journal; never raises."""
+
+    def __call__(self, event: str, *, at: float | None = None, **facts: Any) -> object: ...
+
 
 #: How long what was hit may take to come back once the fault is off, before that counts as residue.
 HEALING_SECONDS = 10.0
@@ -36,21 +44,22 @@ def undo(fault: Fault, record: UndoRecord, clock: Clock) -> Undoing:
         return Undoing(clock.now(), (f"the undo failed: {said}",), said)
 
 
-def unwind(ledger: Ledger, journal: Journal, open_fault: OpenFault, clock: Clock) -> list[str]:
+def unwind(ledger: Ledger, tell: Tell, open_fault: OpenFault, clock: Clock) -> list[str]:
     """Fence the run, undo every open fault, and return what is still on, in words; empty when clean.
 
-    `open_fault(kind, system)` gives the fault's adapter; one that can't be opened is residue.
+    `open_fault(kind, system)` gives the fault's adapter; one that can't be opened is residue. A ledger that
+    can't be written keeps nothing from being undone.
     """
     left_open = [entry for entry in ledger.entries() if entry.open]
     if not left_open:
         return []
-    ledger.fence("runner")
-    journal.write("unwind.started", count=len(left_open))
+    _written(lambda: ledger.fence("runner"), tell)
+    tell("unwind.started", count=len(left_open))
     residue = []
     for entry in reversed(left_open):
         undoing = _undo(entry, open_fault, clock)
-        ledger.undone(entry.id, undoing, "unwind")
-        journal.write(
+        _written(partial(ledger.undone, entry.id, undoing, "unwind"), tell)
+        tell(
             "fault.undone",
             at=undoing.ended,
             id=entry.id,
@@ -62,8 +71,15 @@ def unwind(ledger: Ledger, journal: Journal, open_fault: OpenFault, clock: Clock
             error=undoing.error,
         )
         residue += [f"{entry.kind} on {entry.target}: {what}" for what in undoing.residue]
-    journal.write("unwind.ended", residue=residue)
+    tell("unwind.ended", residue=residue)
     return residue
+
+
+def _written(write: Callable[[], None], tell: Tell) -> None:
+    try:
+        write()
+    except RecordUnusable as error:
+        tell("note", text=str(error))
 
 
 def _undo(entry: Entry, open_fault: OpenFault, clock: Clock) -> Undoing:
