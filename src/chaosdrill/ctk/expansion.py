@@ -43,7 +43,7 @@ def fault_actions(
     found = []
     for section in ("method", "rollbacks"):
         for declared in experiment.get(section) or ():
-            activity = named.get(declared["ref"], {}) if "ref" in declared else declared
+            activity = named.get(declared["ref"], {}) if declared.get("ref") else declared
             provider = activity.get("provider") or {}
             if provider.get("type") != "python" or provider.get("module") != ACTIONS:
                 continue
