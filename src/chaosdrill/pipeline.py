@@ -122,6 +122,7 @@ def plan(request: Request, workshop: Workshop) -> Plan:
     expanded = workshop.engine.prepare(
         {
             "source": str(file.path),
+            "digest": file.digest,
             "options": dict(request.options),
             "environment": _environment(file, target),
         }

@@ -112,6 +112,11 @@ def test_fault_actions_are_expanded_with_variables_and_references(
     assert reply["configuration"] == {"ms": "80"}
 
 
+def test_a_file_that_changed_since_it_was_read_is_refused(engine: EngineProcess, tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="changed while it was being read"):
+        engine.prepare({"source": _file(tmp_path), "digest": "0" * 64, "options": {}})
+
+
 def test_an_abort_breaks_a_pause_and_plays_the_rollbacks(engine: EngineProcess, tmp_path: Path) -> None:
     source = _file(
         tmp_path,

@@ -7,6 +7,7 @@ thread for Chaos Toolkit's signals; commands are read by a second one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -54,7 +55,7 @@ class Loaded:
         )
         chaoslib.control.load_global_controls(self.settings, list(options.get("control_file") or []))
         self.experiment = load_experiment(request["source"], self.settings)
-        # Taken now: afterwards the file may change under us, and the block was read from these bytes.
+        _same_bytes(request)
         ensure_experiment_is_valid(self.experiment)
         self.configuration, self.secrets = expansion.resolve(self.experiment, self.variables)
         self.faults = expansion.fault_actions(self.experiment, self.configuration, self.secrets)
@@ -176,6 +177,13 @@ class EngineProcess:
         said = {"status": journal.get("status"), "deviated": bool(journal.get("deviated"))}
         self._events.send({"event": "engine.ended", **said, "error": error})
         return 0
+
+
+def _same_bytes(request: dict[str, Any]) -> None:
+    """Raise ValueError when the file is no longer what the runner read its block and faults from."""
+    digest = request.get("digest")
+    if digest and hashlib.sha256(Path(request["source"]).read_bytes()).hexdigest() != digest:
+        raise ValueError("the file was changed while it was being read; run it again")
 
 
 def _default_settings() -> Path:
