@@ -11,10 +11,10 @@ from chaosdrill.pipeline import Plan, Watcher
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.record.journal import Event
 
-NAMES = {
-    signal.SIGINT: "Ctrl-C",
-    signal.SIGTERM: "SIGTERM",
-    signal.SIGHUP: "SIGHUP (the terminal was closed)",
+SENDERS = {
+    signal.SIGINT: ("somebody at the terminal", "Ctrl-C"),
+    signal.SIGTERM: ("another process", "SIGTERM"),
+    signal.SIGHUP: ("the system", "the terminal was closed (SIGHUP)"),
 }
 #: Ctrl-Z, and a terminal that lets nobody in the background write: a runner that is stopped watches nothing
 #: while its faults go on, so these do nothing during a run.
@@ -33,7 +33,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        for number in NAMES:
+        for number in SENDERS:
             # What a parent has set to be ignored, as nohup does, stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._received)
@@ -49,7 +49,7 @@ class Interrupts:
         del frame
         if self._runner is None:
             raise KeyboardInterrupt("before anything was injected")
-        self._runner.interrupt(NAMES[signal.Signals(number)])
+        self._runner.interrupt(*SENDERS[signal.Signals(number)])
 
     # ---- what the run tells, passed on
 

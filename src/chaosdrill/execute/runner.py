@@ -99,7 +99,6 @@ class _State:
     undone: int = 0
     abort: tuple[str, str] | None = None
     ended: dict[str, Any] | None = None
-    interrupts: int = 0
 
 
 class Runner:
@@ -120,9 +119,9 @@ class Runner:
 
     # ---- what others may call, from any thread or signal handler
 
-    def interrupt(self, name: str) -> None:
+    def interrupt(self, by: str, what: str) -> None:
         """Stop the run because somebody asked: the first time aborts, later ones only say so."""
-        self._events.put({"event": "interrupt", "by": name})
+        self._events.put({"event": "interrupt", "by": by, "what": what})
 
     def snapshot(self) -> Snapshot:
         """Return what is going on now."""
@@ -245,7 +244,7 @@ class Runner:
         for entry in self._inbox.take():
             if entry["event"] == "abort":
                 by, reason = str(entry.get("by", "somebody")), str(entry.get("reason", ""))
-                self._abort(by, reason or "asked to")
+                self._abort(by, reason or "chaosdrill abort")
         sampling = self._parts.sampling
         if self._state.abort is not None:
             return
@@ -266,7 +265,7 @@ class Runner:
         event, at = message["event"], message.get("at")
         facts = {k: v for k, v in message.items() if k not in ("event", "at")}
         if event == "interrupt":
-            self._interrupted(message["by"])
+            self._interrupted(message["by"], message["what"])
         elif event == "engine.ended":
             self._state.ended = facts
         elif event != "engine.gone":
@@ -294,12 +293,11 @@ class Runner:
         elif event == "activity.started":
             state.doing = f"{facts['type']} {facts['name']}"
 
-    def _interrupted(self, name: str) -> None:
-        self._state.interrupts += 1
-        if self._state.interrupts == 1:
-            self._abort(name, f"{name} was received")
+    def _interrupted(self, by: str, what: str) -> None:
+        if self._state.abort is None:
+            self._abort(by, what)
         else:
-            self._tell("note", text=f"{name} again: still undoing, and going on with it")
+            self._tell("note", text=f"{what}: still undoing, and going on with it")
 
     def _tell(self, event: str, *, at: float | None = None, **facts: Any) -> None:
         """Write an event; a journal that takes no more ends the run, and keeps nothing from being undone."""
