@@ -26,7 +26,8 @@ def once(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> t
     with subprocess.Popen(
         list(command),
         cwd=cwd,
-        env=dict(environment),
+        # A shell that forbids .pyc files would have our modules compiled on every run, and nobody else's.
+        env={k: v for k, v in environment.items() if k != "PYTHONDONTWRITEBYTECODE"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
