@@ -16,7 +16,8 @@ from chaosdrill.clock import SystemClock
 from chaosdrill.errors import TargetUnreachable, UsageError
 from chaosdrill.model.experiment import HttpSource, SourceSpec
 from chaosdrill.model.signal import Sample
-from chaosdrill.signals.http import BODY_CAP, HttpSignal
+from chaosdrill.signals.answers import BODY_CAP
+from chaosdrill.signals.http import HttpSignal
 from chaosdrill.statistics import Readings
 
 CLOCK = SystemClock()
@@ -275,7 +276,8 @@ def test_check_names_the_address_the_cause_and_the_next_step(server: Server) -> 
     server.answers = [threading.Event()]
     assert said(server.url).endswith("gave no answer within 200 ms")
     server.answers = [b"220 smtp.example ESMTP\r\n\r\n#close"]
-    assert said(server.url) == f"signal pay: {server.url} cannot be reached: 220 smtp.example ESMTP"
+    cause = "no HTTP answer: '220 smtp.example ESMTP'"
+    assert said(server.url) == f"signal pay: {server.url} cannot be reached: {cause}"
 
 
 @pytest.mark.parametrize("url", ["http:///x", "http://shop:port/", "http://[::1/"])
@@ -284,5 +286,23 @@ def test_an_address_that_cannot_be_one_is_refused_by_name(url: str) -> None:
         signals.open("pay", SourceSpec(http=HttpSource(url=url)), CLOCK)
 
 
-def test_headers_that_cannot_be_sent_do_not_kill_the_signal(server: Server) -> None:
-    assert {s.detail for s in made(server.url, 3, headers={"X": "a\r\nb"})} == {"error"}
+@pytest.mark.parametrize("headers", [{"X-Token": "s3cret\r\nEvil: yes"}, {"X-Token": "s3cret→"}])
+def test_a_header_that_cannot_be_sent_is_refused_without_its_value(headers: dict[str, str]) -> None:
+    source = HttpSource(url="http://127.0.0.1/", headers=headers)
+    with pytest.raises(UsageError, match="signal pay: the header 'X-Token'") as raised:
+        signals.open("pay", SourceSpec(http=source), CLOCK)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_method_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="signal pay: 'GET /x' is no method"):
+        signals.open("pay", SourceSpec(http=HttpSource(url="http://127.0.0.1/", method="GET /x")), CLOCK)
+
+
+def test_own_headers_replace_ours_and_paths_are_quoted(server: Server) -> None:
+    made(server.url + "k%C3%A4se/käse brot?q=a b", 1, headers={"host": "shop.example", "user-agent": "me"})
+    request = server.requests[0]
+    assert request.startswith(b"GET /k%C3%A4se/k%C3%A4se%20brot?q=a%20b HTTP/1.1\r\n")
+    assert request.lower().count(b"host:") == 1
+    assert b"host: shop.example\r\n" in request
+    assert b"user-agent: me\r\n" in request

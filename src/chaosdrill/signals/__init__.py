@@ -15,7 +15,7 @@ def open(name: str, spec: SourceSpec, clock: Clock, reader: SeriesReader | None 
     UsageError for a url that can't be one, and for a `target` source without a reader.
     """
     if spec.http is not None:
-        # Imported where used: 70 ms that a run without requests need not pay.
+        # Imported where used: a run without requests need not pay for TLS.
         from chaosdrill.signals.http import HttpSignal
 
         return HttpSignal(name, spec.http, clock)

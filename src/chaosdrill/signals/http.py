@@ -11,21 +11,19 @@ import contextlib
 import select
 import socket
 import ssl
-from collections.abc import Mapping
+import string
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from chaosdrill import __version__
 from chaosdrill.errors import TargetUnreachable, UsageError
 from chaosdrill.model.experiment import HttpSource
 from chaosdrill.model.signal import parse_statuses
 from chaosdrill.ports import Clock
+from chaosdrill.signals.answers import Answer, read_answer
 from chaosdrill.signals.arrivals import OpenLoop, Pace, Result
 from chaosdrill.units import format_duration
 
-#: More of an answer than this is not read: the connection is closed instead.
-BODY_CAP = 1024 * 1024
 _CHUNK = 64 * 1024
 
 #: A connection that rested longer is opened afresh: servers close idle ones (gunicorn after 2 s, uvicorn and
@@ -38,14 +36,13 @@ _LEAST = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent each time; `shown` is the address without its password."""
+    """What is sent each time, as bytes; `shown` is the address without its password."""
 
     method: str
+    content: bytes
     host: str
     port: int
     tls: ssl.SSLContext | None
-    path: str
-    headers: Mapping[str, str]
     expected: frozenset[int]
     shown: str
 
@@ -58,73 +55,71 @@ class HttpLine:
         self._request = request
         self._clock = clock
         self._used = 0.0
-        # Kept apart from the connection, which lets go of it when the server announces a close.
         self._socket: socket.socket | None = None
-        self._connection = (
-            HTTPSConnection(request.host, request.port, context=request.tls)
-            if request.tls is not None
-            else HTTPConnection(request.host, request.port)
-        )
 
     def attempt(self, deadline: float) -> Result:
         """Send the request and read the answer by `deadline` (monotonic seconds)."""
         try:
-            return self._exchange(deadline)
-        except (OSError, HTTPException, ValueError) as error:
-            # ValueError: what a TLS socket raises when `cancel` shut it under a reader.
+            answer = self._exchange(deadline)
+        except (OSError, ValueError) as error:
+            # ValueError: what is no HTTP, and a host name that IDNA can't encode.
             self.close()
-            # In one line, and not the megabyte that a server may have put where the status belongs.
             self.cause = " ".join((getattr(error, "strerror", None) or str(error)).split())[:200]
             return Result(False, _failure(error))
+        if not answer.keep:
+            self.close()
+        self._used = self._clock.mono()
+        return Result(answer.status in self._request.expected, str(answer.status))
 
     def cancel(self) -> None:
         """Shut the connection down, which ends a read at once; called from another thread."""
         held = self._socket
         if held is not None:
-            with contextlib.suppress(OSError, ValueError):
-                held.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                # The plain one: that of a TLS socket takes its insides away from under the reader.
+                socket.socket.shutdown(held, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; the next attempt opens another."""
-        self._socket = None
-        self._connection.close()
+        held, self._socket = self._socket, None
+        if held is not None:
+            held.close()
 
-    def _exchange(self, deadline: float) -> Result:
-        connection, request = self._connection, self._request
-        now = self._clock.mono()
-        if self._socket is None or now - self._used > _REST or _is_readable(self._socket):
-            self.close()
-            connection.timeout = max(_LEAST, deadline - now)
-            connection.connect()
-            self._socket = connection.sock
-            now = self._clock.mono()
-        self._socket.settimeout(max(_LEAST, deadline - now))
-        connection.request(request.method, request.path, headers=request.headers)
-        response = connection.getresponse()
-        with response:
-            whole = self._read(response, deadline)
-        if response.will_close or not whole:
-            self.close()
-        self._used = self._clock.mono()
-        return Result(response.status in request.expected, str(response.status))
+    def _exchange(self, deadline: float) -> Answer:
+        connected = self._connected(deadline)
 
-    def _read(self, response: HTTPResponse, deadline: float) -> bool:
-        """Read the answer and throw it away; return False when there is more of it than the cap."""
-        size = 0
-        # read1 returns after each packet, so that an answer that trickles can't outlive the deadline.
-        while response.length != 0 and (data := response.read1(_CHUNK)):
-            size += len(data)
-            if size > BODY_CAP:
-                return False
-            if self._clock.mono() > deadline:
-                raise TimeoutError
-        if response.length:
-            raise IncompleteRead(b"", response.length)
-        return True
+        def receive() -> bytes:
+            # Anew for each packet, so that an answer that trickles can't outlive the deadline.
+            connected.settimeout(self._left(deadline))
+            return connected.recv(_CHUNK)
+
+        connected.settimeout(self._left(deadline))
+        connected.sendall(self._request.content)
+        return read_answer(receive, self._request.method)
+
+    def _connected(self, deadline: float) -> socket.socket:
+        held = self._socket
+        if held is not None and self._clock.mono() - self._used <= _REST and not _is_readable(held):
+            return held
+        self.close()
+        request = self._request
+        opened = socket.create_connection((request.host, request.port), timeout=self._left(deadline))
+        self._socket = opened
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if request.tls is not None:
+            opened.settimeout(self._left(deadline))
+            self._socket = request.tls.wrap_socket(opened, server_hostname=request.host)
+        return self._socket
+
+    def _left(self, deadline: float) -> float:
+        left = deadline - self._clock.mono()
+        if left <= 0:
+            raise TimeoutError
+        return max(_LEAST, left)
 
 
 class HttpSignal(OpenLoop):
-    """The signal of an `http` source. Raises UsageError for a url that can't be one."""
+    """The signal of an `http` source. Raises UsageError for a url or headers that can't be sent."""
 
     def __init__(self, name: str, source: HttpSource, clock: Clock) -> None:
         self._request = _request(name, source)
@@ -159,27 +154,60 @@ class HttpSignal(OpenLoop):
 def _request(name: str, source: HttpSource) -> Request:
     try:
         url = urlsplit(source.url)
-        host, port = url.hostname, url.port
+        host, port = url.hostname or "", url.port
+        place = _place(host, port)
     except ValueError:
-        url, host, port = SplitResult("", "", "", "", ""), None, None
+        url, host, port, place = SplitResult("", "", "", "", ""), "", None, ""
     if not host or url.scheme not in ("http", "https"):
         raise UsageError(f"signal {name}: {source.url!r} is no address", next_step="write http://host/path")
-    headers = {"User-Agent": f"chaosdrill/{__version__}"}
-    if url.username is not None:
-        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    # One for all connections: reading the system's certificates takes longer than a request.
-    tls = ssl.create_default_context() if url.scheme == "https" else None
     return Request(
         method=source.method.upper(),
+        content=_content(name, source, url, place),
         host=host,
-        port=port or (443 if tls else 80),
-        tls=tls,
-        path=(url.path or "/") + (f"?{url.query}" if url.query else ""),
-        headers=headers | source.headers,
+        port=port or (443 if url.scheme == "https" else 80),
+        # One for all connections: reading the system's certificates takes longer than a request.
+        tls=ssl.create_default_context() if url.scheme == "https" else None,
         expected=parse_statuses(source.expect),
-        shown=url._replace(netloc=url.netloc.rpartition("@")[2]).geturl(),
+        shown=url._replace(netloc=place).geturl(),
     )
+
+
+def _place(host: str, port: int | None) -> str:
+    """Return what stands in the Host header. Raises UnicodeError for a name that can't be one."""
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    return f"{name}:{port}" if port else name
+
+
+def _content(name: str, source: HttpSource, url: SplitResult, place: str) -> bytes:
+    """Return the request as bytes. Raises UsageError for a method or a header that would break it."""
+    method = source.method.upper()
+    fields = {
+        "Host": place,
+        "User-Agent": f"chaosdrill/{__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+    }
+    if url.username is not None:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        fields["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    if method in ("POST", "PUT", "PATCH"):
+        fields["Content-Length"] = "0"
+    given = {key.lower() for key in source.headers}
+    fields = {key: value for key, value in fields.items() if key.lower() not in given} | source.headers
+    # What is quoted already stays as it is; a space or an umlaut can't be sent.
+    path = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe=string.punctuation)
+    if not (method.isascii() and method.isalpha()):
+        raise UsageError(f"signal {name}: {source.method!r} is no method", next_step="write GET or HEAD")
+    lines = [f"{method} {path} HTTP/1.1"]
+    for key, value in fields.items():
+        line = f"{key}: {value}"
+        if not line.isprintable() or max(line) > "\xff":
+            # Without its value, which may be a secret.
+            raise UsageError(
+                f"signal {name}: the header {key!r} holds what no header can", next_step="correct it"
+            )
+        lines.append(line)
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _is_readable(connected: socket.socket) -> bool:
@@ -194,5 +222,4 @@ def _failure(error: Exception) -> str:
         return "timeout"
     if isinstance(error, ConnectionRefusedError):
         return "refused"
-    # An answer cut short: the server went away in the middle of it.
-    return "reset" if isinstance(error, (ConnectionError, IncompleteRead)) else "error"
+    return "reset" if isinstance(error, ConnectionError) else "error"
