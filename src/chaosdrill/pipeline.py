@@ -18,7 +18,7 @@ from chaosdrill.execute.runner import EngineHandle, Parts, Runner
 from chaosdrill.execute.sampling import Sampling
 from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.model.run import PlannedFault, Verdict
-from chaosdrill.plan.experiment import ExperimentFile, read_experiment
+from chaosdrill.plan.experiment import ExperimentFile, check_variables, read_experiment
 from chaosdrill.plan.resolve import fault_spec, resolve_block, resolve_faults
 from chaosdrill.plan.scope import choose
 from chaosdrill.ports import Clock, Fault, FaultSpec, Scope, Signal, Target
@@ -117,6 +117,7 @@ def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
 def plan(request: Request, workshop: Workshop) -> Plan:
     """Read the file, have Chaos Toolkit expand it, and pin what its faults will hit."""
     file = read_experiment(request.source)
+    check_variables(file, request.options.get("var") or ())
     environment = request.environment or file.environment or "sandbox"
     target = workshop.open_target(environment)
     expanded = workshop.engine.prepare(

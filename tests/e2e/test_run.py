@@ -274,3 +274,16 @@ def _until_active(line: CommandLine, count: int) -> None:
         if len(line("sandbox", "status", "--json").json["faults"]) == count:
             return
     raise AssertionError(f"never saw {count} faults")
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [("shop_ulr=x", "did you mean 'shop_url'"), ("shop_url", "is not KEY=VALUE")],
+)
+def test_a_variable_that_is_not_there_is_no_silent_default(
+    variable: str, said: str, chaosdrill: CommandLine
+) -> None:
+    file = _experiment(chaosdrill.place, _fault("network_cut", duration="1 s"))
+    answer = chaosdrill("run", "--var", variable, file)
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1), answer.err
+    assert said in answer.err

@@ -55,7 +55,7 @@ FACTS = {
 
 def _written() -> set[str]:
     """Return every event that our code writes into a journal, found in the source itself."""
-    calls = r"(?:\.write\(|\"event\": |_tell\(\w+, )\s*\"([a-z]+\.[a-z]+|note)\""
+    calls = r"(?:\.write\(|\"event\": |_?tell\((?:\w+, )?)\s*\"([a-z]+\.[a-z]+|note)\""
     sources = Path(chaosdrill.__file__).parent
     texts = [path.read_text() for room in ("execute", "ctk") for path in sources.glob(f"{room}/*.py")]
     texts += [(sources / name).read_text() for name in ("actions.py", "pipeline.py")]

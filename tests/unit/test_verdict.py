@@ -119,7 +119,7 @@ def test_a_healthy_run_holds_and_says_for_what() -> None:
     assert (found.exit_code, found.word) == (Exit.HELD, "HELD")
     assert (
         found.why
-        == "for instance_failure on payment-api for 30 s: 3 of 3 criteria and 1 steady-state probe met"
+        == "for instance failure on payment-api for 30 s: 3 of 3 criteria and 1 steady-state probe met"
     )
     assert found.coverage.text == "1 of 1 target hit"
 

@@ -13,7 +13,7 @@ from chaosdrill.cli.screen.layout import print_json
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
 from chaosdrill.cli.screen.words import clean, count
 from chaosdrill.ctk.process import EngineProcess
-from chaosdrill.errors import ChaosdrillError, Exit, InvalidFile, Problem
+from chaosdrill.errors import ChaosdrillError, Exit, InvalidFile, Problem, Refused
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def check(file: str) -> Finding:
         from chaosdrill.plan.resolve import resolve_block, resolve_faults
 
         read = read_experiment(file)
-        loaded = engine.prepare({"source": str(read.path), "options": {}, "environment": {}})
+        loaded = engine.prepare({"source": str(read.path), "options": {}, "environment": _variables()})
         block = resolve_block(read, loaded["configuration"])
         resolve_faults(read, loaded["faults"], loaded["configuration"], block)
     except InvalidFile as error:
@@ -68,6 +68,16 @@ def check(file: str) -> Finding:
     finally:
         engine.end()
     return Finding(file, (), read.warnings)
+
+
+def _variables() -> dict[str, str]:
+    """Return what a run would find in its environment: the sandbox's variables, where one is up."""
+    from chaosdrill import targets
+
+    try:
+        return dict(targets.open("sandbox").environment())
+    except Refused:
+        return {}
 
 
 def _facts(finding: Finding) -> dict[str, Any]:

@@ -109,6 +109,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _sentence(error: click.ClickException) -> str:
     text = error.format_message().rstrip()
+    if text and text[-1] not in ".?!":
+        text += "."
     if isinstance(error, click.UsageError) and error.ctx is not None and "--help" not in text:
         text += f" See '{error.ctx.command_path} --help'."
     return " ".join(text.split())

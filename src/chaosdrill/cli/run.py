@@ -13,6 +13,14 @@ STRATEGIES = ("default", "before-method-only", "after-method-only", "during-meth
 EXISTING = click.Path(exists=True, dir_okay=False)
 
 
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of --var as given; Chaos Toolkit reads them. Raises BadParameter without `=`."""
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE", ctx, param)
+    return values
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--environment", "-e", metavar="NAME", help="Overrides the file's own environment.")
@@ -22,13 +30,19 @@ EXISTING = click.Path(exists=True, dir_okay=False)
 )
 @click.option("--plain", is_flag=True, help="Timestamped lines instead of the live view.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on standard output.")
-@click.option("--var", multiple=True, metavar="KEY=VALUE", help="A value for the configuration.")
+@click.option(
+    "--var", multiple=True, metavar="KEY=VALUE", callback=_pairs, help="A value for the configuration."
+)
 @click.option("--var-file", multiple=True, type=EXISTING, help="Values from a file.")
 @click.option("--control-file", multiple=True, type=EXISTING, help="Global controls.")
 @click.option("--hypothesis-strategy", type=click.Choice(STRATEGIES), help="When the hypothesis is checked.")
 @click.option("--hypothesis-frequency", type=float, help="Seconds between checks during the method.")
 @click.option("--fail-fast", is_flag=True, help="End at the first deviation during the method.")
-@click.option("--rollback-strategy", type=click.Choice(["default", "always", "never", "deviated"]))
+@click.option(
+    "--rollback-strategy",
+    type=click.Choice(["default", "always", "never", "deviated"]),
+    help="When rollbacks are played (always, unless the file or the settings say otherwise).",
+)
 @click.option("--settings", type=click.Path(dir_okay=False), help="Chaos Toolkit's settings file.")
 @click.pass_context
 def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:

@@ -98,7 +98,10 @@ def demo(ctx: click.Context, seconds: float, keep: bool, plain: bool, as_json: b
         files = (str(shipped.experiments() / shipped.DEMO),)
         variables = (f"fault_seconds={seconds:g}",)
         code = int(ctx.invoke(run, files=files, var=variables, plain=plain, as_json=as_json))
-    out.line("Now yours: chaosdrill init")
+    if Path("experiments/sandbox").is_dir():
+        out.line("Now one that finds something: chaosdrill run experiments/sandbox/connection-pool.yaml")
+    else:
+        out.line("Now yours: chaosdrill init")
     return code
 
 

@@ -7,13 +7,14 @@ for pydantic.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chaosdrill.errors import InvalidFile, Problem
+from chaosdrill.errors import InvalidFile, Problem, UsageError
 from chaosdrill.plan.checks.doubts import doubt
 from chaosdrill.plan.checks.faults import (
     FaultAction,
@@ -22,10 +23,10 @@ from chaosdrill.plan.checks.faults import (
     fault_actions,
     literal_seconds,
 )
-from chaosdrill.plan.checks.findings import Enough, Findings
+from chaosdrill.plan.checks.findings import Enough, Findings, nearest
 from chaosdrill.plan.checks.toolkit import check_experiment
 from chaosdrill.plan.checks.variables import Variables, names_in, variables_of
-from chaosdrill.plan.reader import Document, Node, read
+from chaosdrill.plan.reader import Document, Node, read, shown
 from chaosdrill.units import UnitError, parse_duration
 
 __all__ = ["ExperimentFile", "FaultAction", "read_experiment"]
@@ -108,6 +109,18 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     return ExperimentFile(
         document, _title(document.root), tuple(faults), _sorted(found.warnings), outline.block, known
     )
+
+
+def check_variables(file: ExperimentFile, given: Sequence[str]) -> None:
+    """Raise UsageError for a KEY=VALUE (or KEY:TYPE=VALUE) whose key the file's configuration does not have.
+
+    Chaos Toolkit passes it over in silence, and the run would use a default that nobody meant.
+    """
+    for pair in given:
+        key = pair.partition("=")[0].partition(":")[0]
+        if key not in file.known.configuration:
+            hint = nearest(key, file.known.configuration)
+            raise UsageError(f"{file.path} has no configuration {shown(key)}", next_step=hint)
 
 
 def _check_durations(block: Node, faults: list[FaultAction], found: Findings) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 from chaosdrill.clock import from_iso, iso
 from chaosdrill.model.run import CriterionResult, FaultOutcome, PlannedFault
 from chaosdrill.model.signal import Unit, format_value
+from chaosdrill.record.folder import RUN
 from chaosdrill.report import timeline
-from chaosdrill.report.blocks import Block, Cell, Column, Notes, Pairs, Section, Table, Timeline
+from chaosdrill.report.blocks import Block, Cell, Column, Notes, Pairs, Section, Table, Timeline, Tone
 from chaosdrill.report.figures import NOT_OBSERVED, figures
-from chaosdrill.report.material import Material
+from chaosdrill.report.material import File, Material
 from chaosdrill.report.wording import hit_of, lasted, tone
 from chaosdrill.units import format_duration, format_share
 
@@ -134,16 +135,24 @@ def files(material: Material) -> Section:
     """The raw files with their checksums."""
     rows = []
     for file in material.files:
-        state = "not sealed" if not file.sealed else "altered" if file.altered else "as sealed"
-        if file.size < 0:
-            state = "gone"
-        meaning = {"as sealed": tone("verified"), "not sealed": tone("none")}.get(state, "bad")
+        state, meaning = _seal(file)
         size = f"{file.size:,}" if file.size >= 0 else "gone"
         cells = (Cell(file.name, code=True), Cell(size), Cell(state, meaning), Cell(file.digest, code=True))
         rows.append(cells)
     columns = (Column("File"), Column("Bytes", numeric=True), Column("State"), Column("SHA-256 now"))
     lead = "These files lie beside this report; it was made from them alone."
     return Section("files", "Files", lead, (Table("Files of the run", columns, tuple(rows), cards=True),))
+
+
+def _seal(file: File) -> tuple[str, Tone]:
+    """Return whether a file is as it was sealed, and how bad that is."""
+    if file.size < 0:
+        return "gone", "bad"
+    if file.name == RUN:
+        return "holds the checksums", "plain"
+    if not file.sealed:
+        return "not sealed", tone("none")
+    return ("altered", "bad") if file.altered else ("as sealed", tone("verified"))
 
 
 # ---- criteria and probes

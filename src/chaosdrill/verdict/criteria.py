@@ -199,7 +199,7 @@ class _Judge:
         """Return the reason why these windows prove nothing, with what was missing."""
         short = [look for look in looks if look.state == "short"]
         if not short:
-            return f"no {' and no '.join(self.criterion.phase)} phase is on record"
+            return f"nothing was observed of the {' and the '.join(self.criterion.phase)}"
         if not len(self.readings):
             return f"no sample of {self.criterion.signal}"
         fewest = min(short, key=lambda look: look.n)

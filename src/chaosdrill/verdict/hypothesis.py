@@ -57,14 +57,15 @@ def _doubts(
 def _held(evidence: Evidence, criteria: Sequence[CriterionResult], later: Sequence[ProbeResult]) -> str:
     faults = list(
         dict.fromkeys(
-            f"{fault.kind} on {fault.target} for {format_duration(fault.duration)}"
+            f"{fault.kind.replace('_', ' ')} on {fault.target} for {format_duration(fault.duration)}"
             for fault in evidence.faults
             if fault.started is not None
         )
     )
     judged = []
     if criteria:
-        judged.append(f"{len(criteria)} of {len(criteria)} criteria")
+        word = "criterion" if len(criteria) == 1 else "criteria"
+        judged.append(f"{len(criteria)} of {len(criteria)} {word}")
     names = {probe.name for probe in later}
     if names:
         judged.append(f"{len(names)} steady-state probe{'' if len(names) == 1 else 's'}")

@@ -6,7 +6,7 @@ A live value looks at the last seconds only, so being on the wrong side now is a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chaosdrill.execute.sampling import Reading
 from chaosdrill.model.experiment import Bound, ChaosdrillBlock, Criterion, StopCondition
@@ -22,27 +22,38 @@ class Limits:
 
     criteria: tuple[Criterion, ...] = ()
     stops: tuple[StopCondition, ...] = ()
+    phase: str = ""
 
     @classmethod
     def of(cls, block: ChaosdrillBlock | None) -> Limits:
         """Return the limits that a block sets; none without a block."""
         return cls(block.criteria, block.abort_when) if block else cls()
 
+    def during(self, phase: str) -> Limits:
+        """Return the same limits, as they count in this phase of the run."""
+        return replace(self, phase=phase)
+
     def state(self, reading: Reading) -> str:
-        """Return 'ok', 'under', 'over', 'off' (not equal), 'abort' (a stop condition's side) or 'no data'."""
+        """Return 'ok', 'under', 'over', 'off' (not equal), 'abort' (a stop condition's side) or 'no data'.
+
+        A criterion that counts from the end of the fault has no wrong side before it.
+        """
         value = reading.value
         if value is None or reading.count == 0:
             return "no data"
         if any(s.allows(value) for s in self.stops if s.signal == reading.signal):
             return "abort"
         bound = self.bound(reading)
-        return "ok" if bound is None or bound.allows(value) else _WRONG[bound.comparison]
+        if bound is None or bound.allows(value) or _still_to_come(bound, self.phase):
+            return "ok"
+        return _WRONG[bound.comparison]
 
     def bound(self, reading: Reading) -> Criterion | None:
         """Return the criterion to show beside a reading: the first that it is on the wrong side of."""
         mine = [c for c in self.criteria if c.signal == reading.signal]
-        wrong = [c for c in mine if reading.value is not None and not c.allows(reading.value)]
-        return next(iter(wrong or mine), None)
+        counting = [c for c in mine if not _still_to_come(c, self.phase)]
+        wrong = [c for c in counting if reading.value is not None and not c.allows(reading.value)]
+        return next(iter(wrong or counting or mine), None)
 
     def breached(self, readings: Sequence[Reading]) -> list[tuple[StopCondition, Reading | None]]:
         """Return every stop condition with the reading that is on its side now, None when none is."""
@@ -53,6 +64,12 @@ class Limits:
             bad = reading is not None and reading.value is not None and stop.allows(reading.value)
             found.append((stop, reading if bad else None))
         return found
+
+
+def _still_to_come(bound: Criterion, phase: str) -> bool:
+    if bound.within is not None and bound.after == "fault-end":
+        return phase in ("baseline", "fault")
+    return phase == "baseline"
 
 
 def limit_words(bound: Bound | None) -> str:

@@ -61,8 +61,9 @@ class Lines(Onlooker):
     def look(self, snapshot: Snapshot) -> None:
         """Write the newest value of every signal, and which of them are on the wrong side of their limit."""
         parts = []
+        limits = self._limits.during(snapshot.phase)
         for reading in snapshot.readings:
-            state, bound = self._limits.state(reading), self._limits.bound(reading)
+            state, bound = limits.state(reading), limits.bound(reading)
             wrong = "" if state == "ok" else f" ({f'{state}: {limit_words(bound)}'.rstrip(': ')})"
             parts.append(f"{reading.signal} {live_value(reading)}{wrong}")
         if parts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
@@ -158,6 +158,7 @@ def _fault(fault: ActiveFault, snapshot: Snapshot) -> Text:
 
 
 def _signals(subject: Subject, snapshot: Snapshot, width: int, room: int) -> list[Text]:
+    subject = replace(subject, limits=subject.limits.during(snapshot.phase))
     readings = sorted(snapshot.readings, key=lambda r: subject.limits.state(r) == "ok")
     if len(readings) > room:
         # The wrong ones stand first, and are the last to be left out.
