@@ -60,13 +60,25 @@ def _one(port: int, seconds: float, where: str) -> list[dict]:
         writer.close()
         readings = read_samples(path).of("pay")
     late = statistics.percentile(sorted(signal.dispatch_errors()), 95) * 1000
+    control = statistics.percentile(sorted(_bare_sleep(seconds / 3)), 95) * 1000
     p95 = statistics.measure("p95_latency", readings).value
     return [
         _row(f"CPU at {RATE}/s{where}", share, "% of a core", CPU_GOAL),
         _row(f"dispatch error p95{where}", late, "ms", DISPATCH_GOAL),
+        _row(f"the same of a thread that only sleeps{where}", control, "ms", None),
         _row(f"latency p95 of a {SERVER_MS} ms server{where}", p95 * 1000, "ms", None),
         _row(f"requests recorded of {seconds * RATE:.0f}{where}", len(readings), "", None),
     ]
+
+
+def _bare_sleep(seconds: float) -> list[float]:
+    """Return how late a bare thread wakes on the same schedule: what the machine itself takes just now."""
+    start, late = time.monotonic(), []
+    for i in range(1, round(seconds * RATE)):
+        due = start + i / RATE
+        time.sleep(max(0.0, due - time.monotonic()))
+        late.append(time.monotonic() - due)
+    return late
 
 
 def _row(name: str, value: float, unit: str, goal: float | None) -> dict:
