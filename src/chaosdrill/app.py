@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from chaosdrill import __version__, faults, signals, targets
+from chaosdrill import __version__, faults, targets
 from chaosdrill.clock import SystemClock
 from chaosdrill.ctk.process import EngineProcess
 from chaosdrill.model.experiment import ChaosdrillBlock
@@ -29,4 +29,7 @@ def workshop(engine: EngineProcess) -> Workshop:
 
 
 def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) -> Mapping[str, Signal]:
+    # Imported where used, like every adapter: a plain Chaos Toolkit file has no signals.
+    from chaosdrill import signals
+
     return {name: signals.open(name, spec, clock, target) for name, spec in block.signals.items()}

@@ -73,7 +73,7 @@ class Plan:
     configuration: Mapping[str, Any]
     toolkit: Mapping[str, str]
     planned: tuple[PlannedFault, ...]
-    target: Target
+    target: Target | None
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,19 @@ def plan(request: Request, workshop: Workshop) -> Plan:
     file = read_experiment(request.source)
     check_variables(file, request.options.get("var") or ())
     environment = request.environment or file.environment or "sandbox"
-    target = workshop.open_target(environment)
+    # A file that touches nothing of ours needs no system, and does not pay for one.
+    touches = bool(file.faults) or file.block_node is not None or request.environment is not None
+    target = workshop.open_target(environment) if touches else None
     expanded = workshop.engine.prepare(
         {
             "source": str(file.path),
             "digest": file.digest,
             "options": dict(request.options),
-            "environment": _environment(file, target),
+            "environment": _environment(file, target) if target else {},
         }
     )
     block = resolve_block(file, expanded["configuration"])
-    if expanded["faults"] or (block and any(s.target for s in block.signals.values())):
+    if target and (expanded["faults"] or (block and any(s.target for s in block.signals.values()))):
         target.check()
     specs = resolve_faults(file, expanded["faults"], expanded["configuration"], block)
     used = {k: v for k, v in expanded["configuration"].items() if k in file.variables}
@@ -143,15 +145,14 @@ def plan(request: Request, workshop: Workshop) -> Plan:
         planned=tuple(
             _pin(spec, fault, block, target, environment)
             for spec, fault in zip(specs, expanded["faults"], strict=True)
+            if target
         ),
         target=target,
     )
 
 
 def _environment(file: ExperimentFile, target: Target) -> dict[str, str]:
-    """Return the target's variables for the file; a file that touches no target does without them."""
-    if not file.faults and file.block_node is None:
-        return {}
+    """Return the target's variables for the file; only a file with faults can't do without them."""
     try:
         return dict(target.environment())
     except TargetUnreachable:
@@ -187,7 +188,7 @@ def clear(plan: Plan, workshop: Workshop) -> Mapping[str, Signal]:
         fault = workshop.open_fault(planned.kind, planned.system)
         spec = fault_spec(planned.kind, dict(planned.arguments))
         fault.prepare(spec, Scope(planned.chosen, planned.candidates))
-    if plan.block is None:
+    if plan.block is None or plan.target is None:
         return {}
     signals = workshop.open_signals(plan.block, plan.target)
     for signal in signals.values():

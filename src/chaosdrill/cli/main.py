@@ -8,9 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
@@ -57,6 +55,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one was probably meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
             near = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
             meant = f" Did you mean '{near[0]}'?" if near else " See 'chaosdrill --help'."
             raise click.UsageError(f"there is no command '{args[0]}'.{meant}", ctx)
@@ -124,6 +124,8 @@ def _fail(message: str, code: Exit) -> int:
 
 
 def _keep_traceback() -> str:
+    import traceback
+
     from chaosdrill.record.running import state_home
 
     if "-v" in sys.argv or "--verbose" in sys.argv:
