@@ -207,11 +207,13 @@ class Runner:
         if self._state.ended is None and self._state.phase != "starting":
             self._engine_ended()
         residue = unwind(parts.ledger, self._tell, parts.open_fault, self._clock)
+        # Before the last answers are waited for: that wait is no part of what was to be observed.
+        ended = self._clock.now()
         if parts.sampling is not None and parts.sampling.running:
             lost = parts.sampling.stop()
             self._tell("signals.stopped", samples=parts.sampling.count, lost=lost)
         self._drain()
-        self._enter("ended", None)
+        self._enter("ended", None, ended)
         return residue
 
     # ---- taking turns

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,8 +49,7 @@ def show_outcome(outcome: Outcome, as_json: bool) -> None:
             out.line(line)
         for warning in outcome.warnings:
             out.line(beside("warning", clean(warning), out, PATHS))
-        source = str((facts.get("source") or {}).get("path", "FILE"))
-        for line in listed("next", next_steps(verdict, outcome.folder, source), out, PATHS):
+        for line in listed("next", next_steps(verdict, outcome.folder.id, facts), out, PATHS):
             out.line(line)
     if verdict.exit_code != Exit.HELD:
         stderr().line(f"chaosdrill: {verdict.word.upper()}: {clean(verdict.why)}")
@@ -155,11 +155,15 @@ def _more(verdict: Verdict) -> str:
     return "for longer, or with more requests" if few else "again"
 
 
-def next_steps(verdict: Verdict, folder: RunFolder, source: str) -> Sequence[str]:
-    """Return what to type next."""
-    name = short_name(folder.id)
-    show = f"what happened, in order: chaosdrill show {name}"
-    again = f"chaosdrill run {shown(Path(source))}"
+def next_steps(verdict: Verdict, run: str, facts: Mapping[str, Any]) -> Sequence[str]:
+    """Return what to type next; the same run again is the same file with the same variables."""
+    show = f"what happened, in order: chaosdrill show {short_name(run)}"
+    given = (facts.get("options") or {}).get("var") or ()
+    variables = "".join(f"--var {shlex.quote(clean(pair))} " for pair in given)
+    file = shown(Path((facts.get("source") or {}).get("path", "FILE")))
+    again = f"chaosdrill run {variables}{file}"
+    if not verdict.criteria and not verdict.probes and verdict.execution.state == "completed":
+        return (show, f"say in {file} what should stay true: a steady-state-hypothesis, or criteria")
     steps: dict[int, Sequence[str]] = {
         Exit.RESIDUE: ("what is still on, and how to stop it: chaosdrill status", show),
         Exit.DEVIATED: (show, f"after the fix: {again}"),
