@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from chaosdrill import __version__, faults, targets
 from chaosdrill.clock import SystemClock
 from chaosdrill.ctk.process import EngineProcess
-from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.pipeline import Workshop
 from chaosdrill.ports import Signal, Target
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import ChaosdrillBlock
 
 
 def workshop(engine: EngineProcess) -> Workshop:

@@ -6,29 +6,32 @@ Each step adds to what the next one needs; each may refuse, and until `execute` 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from chaosdrill import report, verdict
 from chaosdrill.clock import iso
 from chaosdrill.errors import ChaosdrillError, RunUnrecorded, TargetUnreachable
 from chaosdrill.execute.runner import EngineHandle, Parts, Runner
 from chaosdrill.execute.sampling import Sampling
-from chaosdrill.model.experiment import ChaosdrillBlock
-from chaosdrill.model.run import PlannedFault, Verdict
 from chaosdrill.plan.experiment import ExperimentFile, check_variables, read_experiment
 from chaosdrill.plan.resolve import fault_spec, resolve_block, resolve_faults
 from chaosdrill.plan.scope import choose
 from chaosdrill.ports import Clock, Fault, FaultSpec, Scope, Signal, Target
 from chaosdrill.record import folder as folders
 from chaosdrill.record import running
-from chaosdrill.record.evidence import evidence
 from chaosdrill.record.folder import JOURNAL, LEDGER, SAMPLES, RunFolder
 from chaosdrill.record.journal import Event, Journal
 from chaosdrill.record.ledger import Ledger
 from chaosdrill.record.samples import SampleWriter, read_samples
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import ChaosdrillBlock
+    from chaosdrill.model.run import PlannedFault, Verdict
 
 
 class PreparingEngine(EngineHandle, Protocol):
@@ -100,6 +103,8 @@ def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
 
     Raises InvalidFile and Refused before anything is injected; afterwards whatever happens is a verdict.
     """
+    # What the end needs takes as long to load as the beginning: it loads while the engine does, and plays.
+    threading.Thread(target=_load_conclusion, name="loading", daemon=True).start()
     planned = plan(request, workshop)
     watcher.planned(planned)
     signals = clear(planned, workshop)
@@ -164,6 +169,8 @@ def _environment(file: ExperimentFile, target: Target) -> dict[str, str]:
 def _pin(
     spec: FaultSpec, fault: Mapping[str, Any], block: ChaosdrillBlock | None, target: Target, system: str
 ) -> PlannedFault:
+    from chaosdrill.model.run import PlannedFault
+
     limits = block.blast_radius if block else None
     scope = choose(spec, target.candidates(spec), limits, seed=block.seed if block else 0)
     return PlannedFault(
@@ -288,6 +295,8 @@ def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock) -> Outcome
     warnings: list[str] = []
     reports: list[Path] = []
     try:
+        from chaosdrill import report
+
         reports = report.write(folder, formats)
     except (ChaosdrillError, OSError) as error:
         warnings.append(f"no report could be written: {error}")
@@ -298,4 +307,12 @@ def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock) -> Outcome
 
 def judge(folder: RunFolder) -> Verdict:
     """Return the verdict on what the folder holds; the same folder gives the same verdict, whenever asked."""
+    from chaosdrill import verdict
+    from chaosdrill.record.evidence import evidence
+
     return verdict.judge(evidence(folder), read_samples(folder.file(SAMPLES)))
+
+
+def _load_conclusion() -> None:
+    import_module("chaosdrill.verdict")
+    import_module("chaosdrill.report.document")

@@ -1,4 +1,4 @@
-"""What `chaosdrill run` shows: whoever watches, the plan of a dry run, and how it came out."""
+"""Who watches a run: nobody, timestamped lines, or the live view where a terminal has it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import shutil
 
 from chaosdrill.cli.screen.lines import Lines
 from chaosdrill.cli.screen.onlooker import Silence
-from chaosdrill.cli.screen.plans import show_plan
 from chaosdrill.cli.screen.stream import Stream, stdout
-from chaosdrill.cli.screen.verdicts import show_outcome
 from chaosdrill.pipeline import Watcher
-
-__all__ = ["show_outcome", "show_plan", "watcher"]
 
 #: The smallest terminal that a picture is drawn in: columns, lines.
 SMALLEST = (40, 10)

@@ -90,14 +90,19 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
         )
         workshop = app.workshop(engine)
         if options["dry_run"]:
-            console.show_plan(plan(request, workshop), as_json=options["as_json"])
+            from chaosdrill.cli.screen.plans import show_plan
+
+            show_plan(plan(request, workshop), as_json=options["as_json"])
             return 0
         watcher = console.watcher(plain=options["plain"], quiet=options["as_json"])
         with Interrupts(watcher) as watched:
             outcome = conduct(request, workshop, watched)
     finally:
         engine.end()
-    console.show_outcome(outcome, as_json=options["as_json"])
+    # Loaded by now: the words of a verdict come with what decides it.
+    from chaosdrill.cli.screen.verdicts import show_outcome
+
+    show_outcome(outcome, as_json=options["as_json"])
     return outcome.verdict.exit_code
 
 

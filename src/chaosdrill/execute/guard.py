@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from chaosdrill.model.experiment import StopCondition
 from chaosdrill.model.signal import format_value
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import StopCondition
+
 
 #: A source is blind when nothing has come from it for this many of its own intervals, and at least so long.
 BLIND_INTERVALS = 3.0

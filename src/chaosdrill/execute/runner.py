@@ -10,18 +10,22 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chaosdrill.errors import RecordUnusable
 from chaosdrill.execute.guard import Guard
 from chaosdrill.execute.sampling import Reading, Sampling
 from chaosdrill.execute.unwind import OpenFault, unwind
-from chaosdrill.model.experiment import ChaosdrillBlock, Criterion
-from chaosdrill.model.run import PlannedFault
 from chaosdrill.ports import Clock
 from chaosdrill.record.folder import INBOX, RunFolder
 from chaosdrill.record.journal import Inbox, Journal
 from chaosdrill.record.ledger import Ledger
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import ChaosdrillBlock, Criterion
+    from chaosdrill.model.run import PlannedFault
+
 
 #: The longest that a decision waits for its turn, in seconds.
 TURN = 0.1

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chaosdrill.errors import RecordUnusable
 from chaosdrill.execute.guard import WINDOW_INTERVALS, WINDOW_SECONDS
-from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
 from chaosdrill.model.signal import Sample
 from chaosdrill.ports import Signal
 from chaosdrill.record.samples import SampleWriter
 from chaosdrill.statistics import Rolling
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
+
 
 #: What is shown live is the mean over this long; a criterion may be judged over any other window.
 LIVE_SECONDS = 5.0

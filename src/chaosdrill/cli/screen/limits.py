@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from chaosdrill.execute.sampling import Reading
-from chaosdrill.model.experiment import Bound, ChaosdrillBlock, Criterion, StopCondition
 from chaosdrill.model.signal import SERIES, format_value
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import Bound, ChaosdrillBlock, Criterion, StopCondition
+
 
 #: On which side of its limit a value is when it is on the wrong one.
 _WRONG = {"above": "under", "at_least": "under", "below": "over", "at_most": "over", "equals": "off"}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import stdout
 from chaosdrill.cli.screen.words import clean, fault_words, names
-from chaosdrill.model.experiment import BlastRadius, ChaosdrillBlock, SourceSpec
-from chaosdrill.model.run import PlannedFault
 from chaosdrill.pipeline import Plan
 from chaosdrill.units import format_duration, format_share
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import BlastRadius, ChaosdrillBlock, SourceSpec
+    from chaosdrill.model.run import PlannedFault
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:

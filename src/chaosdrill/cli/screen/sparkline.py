@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from chaosdrill.execute.sampling import HISTORY, Reading
-from chaosdrill.model.experiment import Bound
 from chaosdrill.model.signal import SERIES, Series
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.experiment import Bound
+
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-:=+*#"

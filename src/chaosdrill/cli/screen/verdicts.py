@@ -6,17 +6,21 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
 from chaosdrill.cli.screen.words import clean, short_name
 from chaosdrill.errors import Exit
-from chaosdrill.model.run import CriterionResult, Verdict
 from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.pipeline import Outcome
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.verdict.wording import margin as distance
+
+if TYPE_CHECKING:
+    # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.model.run import CriterionResult, Verdict
+
 
 #: The five lines, as the verdict names them and as people read them.
 LINES = (
