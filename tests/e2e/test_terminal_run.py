@@ -135,7 +135,10 @@ def test_ctrl_c_undoes_and_ends_with_4_and_a_whole_folder(on_sandbox: CommandLin
         terminal.until(_fault_is_on)
         terminal.type("\x03")
         assert terminal.end() == 4
-    assert any(line.startswith("chaosdrill: ABORTED: by somebody at the terminal: Ctrl-C") for line in terminal.screen.all)
+    assert any(
+        line.startswith("chaosdrill: ABORTED: by somebody at the terminal: Ctrl-C")
+        for line in terminal.screen.all
+    )
     assert not terminal.screen.cursor_hidden
     assert _is_whole(on_sandbox)
     assert _nothing_is_on(on_sandbox)
