@@ -6,10 +6,31 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its answer."""
-    from chaosdrill.cli.main import run
+    """Run the command line and exit with its answer.
 
-    sys.exit(run(sys.argv[1:]))
+    `run` starts its engine first of all: Chaos Toolkit takes longer to load than everything of ours.
+    """
+    arguments = sys.argv[1:]
+    if arguments[:1] != ["run"]:
+        _answer(arguments)
+    from chaosdrill.ctk import process
+
+    process.start_spare()
+    try:
+        _answer(arguments)
+    finally:
+        process.end_spare()
+
+
+def _answer(arguments: list[str]) -> None:
+    try:
+        from chaosdrill.cli.main import run
+
+        sys.exit(run(arguments))
+    except KeyboardInterrupt:
+        # Before the command line could say it better: while it was loading.
+        sys.stderr.write("chaosdrill: interrupted\n")
+        sys.exit(4)
 
 
 if __name__ == "__main__":

@@ -35,3 +35,14 @@ def test_a_run_waits_for_nothing_heavy_before_its_engine_is_asked() -> None:
 def test_what_undoes_a_fault_loads_only_the_standard_library(room: str) -> None:
     loaded = _loaded(f"import chaosdrill.{room}")
     assert not loaded & {*HEAVY[:-1], "click", "yaml", "chaoslib"}
+
+
+def test_a_run_that_makes_no_sense_leaves_no_engine_behind() -> None:
+    code = (
+        "import sys; sys.argv = ['chaosdrill', 'run'];"
+        "import chaosdrill.__main__ as m, chaosdrill.ctk.process as p\n"
+        "try:\n    m.main()\nexcept SystemExit as end:\n    code = end.code\n"
+        "print(code, p._spare.code is not None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "True"]

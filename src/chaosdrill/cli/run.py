@@ -67,11 +67,10 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
 
 def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     """Run one experiment and print how it came out; return the exit code. Raises ChaosdrillError."""
-    from chaosdrill.ctk.process import EngineProcess
+    from chaosdrill.ctk.process import started
 
     formats = _formats(options["formats"])
-    engine = EngineProcess()
-    engine.start()
+    engine = started()
     # Looking for plugins of pydantic reads every installed package's metadata; we have none to look for.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:

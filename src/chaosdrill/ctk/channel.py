@@ -12,8 +12,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chaosdrill.redact import Redactor
-
 Message = dict[str, Any]
 
 
@@ -24,6 +22,9 @@ class Events:
         self._descriptor = descriptor
         self._now = now
         self._lock = threading.Lock()
+        # Only this end needs it, and the other one is in a hurry.
+        from chaosdrill.redact import Redactor
+
         self.redactor = Redactor()
 
     def send(self, message: Message) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from chaosdrill.ctk.channel import Message, messages
@@ -144,3 +145,32 @@ class EngineProcess:
     def _deliver(self, message: Message) -> None:
         with self._switch:
             self._listener(message)
+
+
+_spare: EngineProcess | None = None
+
+
+def start_spare() -> None:
+    """Start an engine before anything else is imported; the first `started` hands it out.
+
+    One that can't be started is no error yet: `started` meets it again, where it can be said.
+    """
+    global _spare  # noqa: PLW0603 - a process has one command line, and at most one head start
+    _spare = EngineProcess()
+    with suppress(EngineFailed):
+        _spare.start()
+
+
+def end_spare() -> None:
+    """End the engine of `start_spare` if nobody took it, as when the command line made no sense."""
+    if _spare is not None:
+        _spare.end(grace=0.0)
+
+
+def started() -> EngineProcess:
+    """Return an engine that has been started: the spare one, or a new one. Raises EngineFailed."""
+    global _spare
+    engine, _spare = _spare or EngineProcess(), None
+    if not engine.pid:
+        engine.start()
+    return engine
