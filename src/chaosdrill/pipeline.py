@@ -289,9 +289,12 @@ def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock) -> Outcome
     journal.write("run.judged", word=judged.word, exit_code=judged.exit_code, why=judged.why)
     journal.write("run.sealed")
     journal.close()
-    facts = {"state": "sealed", "ended": iso(clock.now()), "verdict": judged.model_dump(mode="json")}
-    folder.update_facts(**facts)
-    folder.update_facts(checksums=folder.checksums())
+    folder.update_facts(
+        state="sealed",
+        ended=iso(clock.now()),
+        verdict=judged.model_dump(mode="json"),
+        checksums=folder.checksums(),
+    )
     warnings: list[str] = []
     reports: list[Path] = []
     try:

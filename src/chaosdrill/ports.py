@@ -15,13 +15,6 @@ JSON = Any
 UndoRecord = dict[str, JSON]
 
 
-class SampleLike(Protocol):
-    """What a signal hands over; `chaosdrill.model.signal.Sample` is one."""
-
-    @property
-    def t(self) -> float: ...
-
-
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
     """A fault as asked for: `arguments` are the action's own, substituted; `duration` in seconds."""
@@ -109,16 +102,3 @@ class Signal(Protocol):
 
     def stop(self) -> None:
         """Hand over what is in flight, then end. Right when called twice."""
-
-
-class Engine(Protocol):
-    """Chaos Toolkit, seen from the runner."""
-
-    def prepare(self, request: Mapping[str, JSON]) -> Mapping[str, JSON]:
-        """Load, validate and expand the file; return configuration and activities. Raises InvalidFile."""
-
-    def play(self, cleared: Sequence[Mapping[str, JSON]]) -> None:
-        """Start the experiment; progress arrives as events."""
-
-    def abort(self) -> None:
-        """Ask for an early end; the engine undoes what it started. Right when called twice."""

@@ -51,11 +51,6 @@ class Sampling:
         self.count = 0
         self.running = False
 
-    def check(self) -> None:
-        """Have every source answer once. Raises TargetUnreachable for the first that doesn't."""
-        for source in self.sources.values():
-            source.check()
-
     def start(self, now: float) -> None:
         """Begin to sample; silence is counted from `now`."""
         self.last_seen = dict.fromkeys(self.sources, now)
