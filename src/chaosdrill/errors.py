@@ -7,10 +7,12 @@ shell sees. It knows nothing of any other module.
     ├── UsageError             what was asked for makes no sense (exit 2)
     │   └── InvalidFile        a file that we read has problems, each with its place (exit 2)
     ├── Refused                nothing was injected, and this is why (exit 3)
-    │   └── TargetUnreachable  the system to act on, or a signal of it, does not answer (exit 3)
+    │   ├── TargetUnreachable  the system to act on, or a signal of it, does not answer (exit 3)
+    │   └── NotCleared         items of the checklist failed; all of them are here (exit 3)
     ├── FaultFailed            a fault could not be started or stopped (exit 6 when something stays on)
     ├── EngineFailed           the engine died before it could play anything (exit 3)
     ├── RunUnrecorded          a run was aborted because its record can't be kept (exit 4, or 6)
+    ├── RunFenced              this process lost its run to the watchdog, and may write nothing more (exit 4)
     └── RecordUnusable         a run folder can't be written, or is not one (exit 2)
 
 Exit codes: 0 held · 1 crash · 2 usage · 3 refused · 4 aborted · 5 inconclusive · 6 residue left · 7 deviated.
@@ -106,6 +108,16 @@ class TargetUnreachable(Refused):
     """The system to act on, or a signal of it, does not answer."""
 
 
+class NotCleared(Refused):
+    """Items of the checklist failed; `reasons` has one line for each, with what to do."""
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        self.reasons = reasons
+        first = reasons[0] if reasons else "the checklist was not cleared"
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        super().__init__(f"not injecting: {first}{more}")
+
+
 class FaultFailed(ChaosdrillError):
     """A fault could not be started or stopped."""
 
@@ -125,6 +137,12 @@ class RunUnrecorded(ChaosdrillError):
         left = f"STILL ON: {'; '.join(residue)}" if residue else "everything was undone"
         super().__init__(f"aborted, {left}: {why}")
         self.exit_code = Exit.RESIDUE if residue else Exit.ABORTED
+
+
+class RunFenced(ChaosdrillError):
+    """This process was taken for dead: the watchdog has fenced its run, and undoes and records the rest."""
+
+    exit_code = Exit.ABORTED
 
 
 class RecordUnusable(ChaosdrillError):

@@ -72,6 +72,101 @@ class Target(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds a target: the run, where its folder lies, who started it, and since when (epoch seconds)."""
+
+    run: str
+    folder: str
+    actor: str
+    pid: int
+    since: float
+
+
+class Lock(Protocol):
+    """One run's hold on its target, for as long as the process lives that has it, or one that inherits it."""
+
+    descriptor: int
+
+    def release(self) -> None:
+        """Give the target back: everything was undone, and proved to be. Right when called twice."""
+
+
+class Locks(Protocol):
+    """One run per target; they live with the target, so that every folder and user sees them."""
+
+    def take(self, owner: Owner) -> Lock:
+        """Lock the target for `owner`.
+
+        Raises Refused, naming who has it; and, when its owner died without having given it back, Refused
+        with `chaosdrill recover` as the next step: nobody has proved that nothing is left on.
+        """
+
+    def owner(self) -> tuple[Owner, bool] | None:
+        """Return who has it and whether it is stale (its owner is gone, nothing was proved); None when free."""
+
+    def adopt(self, descriptor: int) -> Lock:
+        """Return the lock behind a descriptor that another process has handed over."""
+
+    def clear(self, run: str) -> None:
+        """Free the stale lock of `run`, because it was proved that nothing of it is left on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The emergency lever, pulled: by whom, when (epoch seconds), and why."""
+
+    by: str
+    since: float
+    why: str
+
+
+class Lever(Protocol):
+    """Where the hold of one target lies; every start honours it, and every guard looks at it."""
+
+    def hold(self) -> Hold | None:
+        """Return the hold that is on, None when there is none; one that can't be read counts as on."""
+
+    def pull(self, hold: Hold) -> None:
+        """Put the hold on. Raises RecordUnusable when it can't be."""
+
+    def let_go(self) -> None:
+        """Take the hold off; right when none is on. Raises RecordUnusable when it can't be."""
+
+
+class Rollouts(Protocol):
+    """Whether the target is being changed by somebody else."""
+
+    def deploying(self) -> Sequence[str]:
+        """Return the deployments in progress, in words; empty when there are none. Raises TargetUnreachable."""
+
+
+class Strays(Protocol):
+    """What the target itself knows of faults, when no run folder does."""
+
+    def strays(self) -> Sequence[Mapping[str, JSON]]:
+        """Return every fault that is on: at least id, kind, hit, run, seconds_left. Raises TargetUnreachable."""
+
+    def end(self, fault_id: str) -> None:
+        """End one of them. Raises FaultFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one message to one address; `address` has no secret in it."""
+
+    address: str
+    delivered: bool
+    error: str = ""
+
+
+class Notifier(Protocol):
+    """How people are told."""
+
+    def send(self, title: str, text: str) -> Sequence[Delivery]:
+        """Send a message to every address and return what became of each; never raises."""
+
+
 class Fault(Protocol):
     """One way to break something, with its undo."""
 

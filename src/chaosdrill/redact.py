@@ -7,23 +7,40 @@ of an exception. Values shorter than four characters are left alone, for they wo
 from __future__ import annotations
 
 import base64
+import json
+import re
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
 MASK = "•••"
 _SHORTEST = 4
+#: Values that only their names give away are masked from this length on: `AUTH=true` is no secret.
+_SHORTEST_GUESSED = 8
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|cookie"
+    r"|signature|webhook",
+    re.IGNORECASE,
+)
+_USER_INFO = re.compile(r"://([^/@\s:]*):?([^/@\s]*)@")
 
 
 class Redactor:
-    """Replaces known secret values, also percent-encoded and in Base64, by a mask."""
+    """Replaces known secret values, also percent-encoded, in Base64, in JSON and in HTML, by a mask."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        forms: set[str] = set()
+        self._forms: list[str] = []
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Mask these values too, from now on."""
+        forms = set(self._forms)
         for value in values:
             if len(value) >= _SHORTEST:
                 encoded = base64.b64encode(value.encode()).decode()
-                forms |= {value, quote(value, safe=""), encoded, encoded.rstrip("=")}
+                escaped = json.dumps(value, ensure_ascii=False)[1:-1]
+                forms |= {value, quote(value, safe=""), encoded, encoded.rstrip("="), escaped, escape(value)}
         # The longest first, or a secret that contains another would leave its rest standing.
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -58,3 +75,33 @@ def secret_values(secrets: Any) -> list[str]:
     if isinstance(secrets, (list, tuple)):
         return [found for value in secrets for found in secret_values(value)]
     return []
+
+
+def looks_secret(name: str) -> bool:
+    """Return whether a variable, a header or a parameter of this name usually holds a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def named_secrets(values: Mapping[str, Any]) -> list[str]:
+    """Return the texts of a mapping whose names give them away as secrets, such as DB_PASSWORD."""
+    return [
+        value
+        for name, value in values.items()
+        if isinstance(value, str) and len(value) >= _SHORTEST_GUESSED and looks_secret(name)
+    ]
+
+
+def url_secrets(url: str) -> list[str]:
+    """Return what is secret in an address: its password, and parameters whose names give them away."""
+    from urllib.parse import parse_qsl, unquote, urlsplit
+
+    found = [part for match in _USER_INFO.finditer(url) for part in match.groups()[1:] if part]
+    try:
+        query = parse_qsl(urlsplit(url).query)
+    except ValueError:
+        query = []
+    return [*found, *(unquote(part) for part in found), *(v for k, v in query if looks_secret(k))]
+
+
+#: What this process knows to be secret; whatever it writes down, sends or shows goes through here.
+known = Redactor()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from chaosdrill import __version__
+from chaosdrill import __version__, redact
 from chaosdrill.errors import ChaosdrillError, Exit
 
 #: Every command: where it lies, and its line in `chaosdrill --help`, kept here so that help imports nothing.
@@ -71,15 +71,19 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--home", metavar="DIR", help="Where runs/ lies (default: CHAOSDRILL_HOME, or here).")
+@click.option(
+    "--config", metavar="FILE", help="The policy (default: chaosdrill.yaml beside the experiments)."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks of internal errors.")
 @click.version_option(__version__, prog_name="chaosdrill", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
+def cli(ctx: click.Context, home: str | None, config: str | None, verbose: bool) -> None:
     """Chaos experiments that are cleared, watched, undone, proved and explained.
 
     New here? Type: chaosdrill demo
     """
-    ctx.obj = {"home": home, "verbose": verbose}
+    redact.known.learn(redact.named_secrets(os.environ))
+    ctx.obj = {"home": home, "config": config, "verbose": verbose}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -129,12 +133,12 @@ def _keep_traceback() -> str:
     from chaosdrill.record.running import state_home
 
     if "-v" in sys.argv or "--verbose" in sys.argv:
-        traceback.print_exc()
+        sys.stderr.write(redact.known.text(traceback.format_exc()))
         return "please report it with the lines above"
     path = state_home() / "crash.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc(), "utf-8")
+        path.write_text(redact.known.text(traceback.format_exc()), "utf-8")
     except OSError:
         return "run again with -v and report what it prints"
     return f"please report it with {path}"

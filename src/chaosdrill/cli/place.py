@@ -14,7 +14,9 @@ def home(chosen: str | None = None) -> Path:
 
 
 def actor() -> str:
-    """Return who runs this, as user@host."""
+    """Return who runs this: CHAOSDRILL_ACTOR, else user@host."""
+    if named := os.environ.get("CHAOSDRILL_ACTOR"):
+        return named
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

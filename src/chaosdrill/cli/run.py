@@ -68,30 +68,33 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
 def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     """Run one experiment and print how it came out; return the exit code. Raises ChaosdrillError."""
     from chaosdrill.ctk.process import started
+    from chaosdrill.watchdog import line
 
     formats = _formats(options["formats"])
     engine = started()
+    lifeline = line.started()
     # Looking for plugins of pydantic reads every installed package's metadata; we have none to look for.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from chaosdrill import app
         from chaosdrill.cli import console, place
         from chaosdrill.cli.interrupts import Interrupts
-        from chaosdrill.pipeline import Request, conduct, plan
+        from chaosdrill.pipeline import Request, conduct, draft, plan
 
         request = Request(
             source=Path(file),
             home=place.home(ctx.obj["home"]),
             actor=place.actor(),
             environment=options["environment"],
+            config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
             options=_engine_options(options),
             formats=formats,
         )
-        workshop = app.workshop(engine)
+        workshop = app.workshop(engine, lifeline)
         if options["dry_run"]:
             from chaosdrill.cli.screen.plans import show_plan
 
-            show_plan(plan(request, workshop), as_json=options["as_json"])
+            show_plan(plan(draft(request), workshop), as_json=options["as_json"])
             return 0
         watcher = console.watcher(plain=options["plain"], quiet=options["as_json"])
         with Interrupts(watcher) as watched:

@@ -28,8 +28,12 @@ class Events:
         self.redactor = Redactor()
 
     def send(self, message: Message) -> None:
-        """Send `message`, stamped with this moment; a runner that is gone is not an error here."""
-        stamped = {"at": self._now(), **self.redactor.tree(message)}
+        """Send `message`, stamped and with secrets masked; a runner that is gone is not an error here."""
+        self.send_openly(self.redactor.tree(message))
+
+    def send_openly(self, message: Message) -> None:
+        """Send `message` as it is: only for what the runner itself must know."""
+        stamped = {"at": self._now(), **message}
         data = (json.dumps(stamped, ensure_ascii=False, default=repr) + "\n").encode()
         with self._lock:
             try:

@@ -31,6 +31,7 @@ from chaoslib.types import Dry, Schedule
 from chaostoolkit import encoder
 from chaostoolkit.check import check_hypothesis_strategy_spelling
 
+from chaosdrill import redact
 from chaosdrill.clock import SystemClock
 from chaosdrill.ctk import channel, expansion
 from chaosdrill.ctk.observer import Observer
@@ -62,6 +63,13 @@ class Loaded:
         self.experiment["dry"] = Dry.from_string(options.get("dry"))
         self.dry = options.get("dry")
         self._strategies(options)
+
+    def fingerprint(self, salt: str) -> dict[str, str]:
+        """Return digests of the configuration and of the secrets under `salt`."""
+        return {
+            "configuration": expansion.fingerprint(self.configuration, salt),
+            "secrets": expansion.fingerprint(self.secrets, salt) if self.secrets else "",
+        }
 
     def _strategies(self, options: dict[str, Any]) -> None:
         """Apply settings, then the file, then the command line, in Chaos Toolkit's order.
@@ -100,6 +108,8 @@ class EngineProcess:
         while (command := self._commands.get()) is not None:
             if command["command"] == "prepare":
                 loaded = self._prepare(command)
+            elif command["command"] == "fingerprint" and loaded is not None:
+                self._events.send({"event": "fingerprint", **loaded.fingerprint(command["salt"])})
             elif command["command"] == "play" and loaded is not None:
                 return self._play(loaded, command)
         return 0
@@ -127,20 +137,25 @@ class EngineProcess:
         except _USER_MISTAKES as error:
             self._events.send({"event": "invalid", "message": _said(error)})
             return None
-        self._events.redactor = Redactor(secret_values(loaded.secrets))
-        self._events.send(
-            {
-                "event": "prepared",
-                "configuration": loaded.configuration,
-                "faults": loaded.faults,
-                "title": loaded.experiment.get("title", ""),
-                "versions": {
-                    "chaostoolkit": chaostoolkit.__version__,
-                    "chaostoolkit-lib": chaoslib.__version__,
-                },
-            }
-        )
+        secrets = secret_values(loaded.secrets)
+        # Through the pipe alone, so that the runner can mask them too.
+        self._events.send_openly({"event": "prepared", "secret_values": secrets, **self._prepared(loaded)})
+        self._events.redactor = Redactor(secrets)
+        self._events.redactor.learn(redact.named_secrets(os.environ))
+        self._events.redactor.learn(redact.named_secrets(loaded.configuration))
         return loaded
+
+    @staticmethod
+    def _prepared(loaded: Loaded) -> dict[str, Any]:
+        return {
+            "configuration": loaded.configuration,
+            "faults": loaded.faults,
+            "title": loaded.experiment.get("title", ""),
+            "versions": {
+                "chaostoolkit": chaostoolkit.__version__,
+                "chaostoolkit-lib": chaoslib.__version__,
+            },
+        }
 
     def _play(self, loaded: Loaded, command: dict[str, Any]) -> int:
         folder = Path(command["folder"])

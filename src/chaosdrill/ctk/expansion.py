@@ -7,6 +7,9 @@ played. Values that are probes themselves are left out: asking them is already p
 from __future__ import annotations
 
 import copy
+import hashlib
+import hmac
+import json
 from typing import Any
 
 from chaoslib import substitute
@@ -57,3 +60,14 @@ def fault_actions(
                 }
             )
     return found
+
+
+def fingerprint(values: dict[str, Any], salt: str) -> str:
+    """Return a keyed hash of `values`, in hexadecimal; slow to guess (about 50 ms) for an 'scrypt:' salt.
+
+    The cost is RFC 7914's interactive one: N = 2^14, r = 8, p = 1.
+    """
+    data = json.dumps(values, sort_keys=True, default=str).encode()
+    if salt.startswith("scrypt:"):
+        return hashlib.scrypt(data, salt=salt.encode(), n=2**14, r=8, p=1, dklen=32).hex()
+    return hmac.new(salt.encode(), data, hashlib.sha256).hexdigest()

@@ -83,6 +83,21 @@ class EngineProcess:
             raise EngineFailed(f"the engine died while loading the file: {reply.get('error', reply)}")
         return reply
 
+    def fingerprint(self, salt: str) -> Mapping[str, str]:
+        """Return digests of the resolved configuration and secrets under `salt`, once prepared.
+
+        A salt that begins with 'scrypt:' makes them slow to guess, for approvals that are kept in files; any
+        other gives a plain HMAC. Raises EngineFailed.
+        """
+        self._send({"command": "fingerprint", "salt": salt})
+        try:
+            reply = self._replies.get(timeout=PREPARE_LIMIT)
+        except queue.Empty:
+            raise EngineFailed("the engine does not answer") from None
+        if reply["event"] != "fingerprint":
+            raise EngineFailed(f"the engine died: {reply.get('error', reply)}")
+        return {"configuration": reply["configuration"], "secrets": reply["secrets"]}
+
     def listen(self, listener: Callable[[Message], None]) -> None:
         """Have every further event go to `listener`, in the reading thread; the last one is engine.gone."""
         with self._switch:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chaosdrill.errors import RecordUnusable
+from chaosdrill.errors import RecordUnusable, RunFenced
 from chaosdrill.execute.guard import Guard
 from chaosdrill.execute.sampling import Reading, Sampling
 from chaosdrill.execute.unwind import OpenFault, unwind
-from chaosdrill.ports import Clock
+from chaosdrill.model.checklist import Clearance
+from chaosdrill.ports import Clock, Lever
 from chaosdrill.record.folder import INBOX, RunFolder
 from chaosdrill.record.journal import Inbox, Journal
 from chaosdrill.record.ledger import Ledger
@@ -48,16 +49,30 @@ class EngineHandle(Protocol):
     def end(self, grace: float = 2.0) -> None: ...
 
 
+class Lifeline(Protocol):
+    """The runner's line to the watchdog, which takes over when the line goes quiet."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody is there to take over."""
+
+    def beat(self) -> None:
+        """Say that this process lives and decides. Raises RunFenced when it was taken for dead meanwhile."""
+
+
 @dataclass(frozen=True)
 class Parts:
-    """Everything concrete that a run is made of."""
+    """Everything concrete that a run is made of; without a clearance there is no run."""
 
     clock: Clock
     folder: RunFolder
     journal: Journal
     ledger: Ledger
     engine: EngineHandle
+    lifeline: Lifeline
+    lever: Lever
     open_fault: OpenFault
+    clearance: Clearance
     sampling: Sampling | None = None
 
 
@@ -145,14 +160,27 @@ class Runner:
     # ---- the run
 
     def run(self) -> Ending:
-        """Carry the run out; whatever happens on the way, everything is undone before this returns."""
+        """Carry the run out; whatever happens on the way, everything is undone before this returns.
+
+        Raises RunFenced when the watchdog has taken the run over: then it undoes and records, and this
+        process touches neither target nor record any more.
+        """
         try:
             self._baseline()
             self._play()
             self._recovery()
-        finally:
-            residue = self._finish()
-        return Ending(tuple(residue), self._record_failure)
+        except RunFenced:
+            self._leave()
+            raise
+        except BaseException:
+            self._finish()
+            raise
+        return Ending(tuple(self._finish()), self._record_failure)
+
+    def _leave(self) -> None:
+        self._parts.engine.end(grace=0.0)
+        if self._parts.sampling is not None and self._parts.sampling.running:
+            self._parts.sampling.stop()
 
     def _baseline(self) -> None:
         sampling = self._parts.sampling
@@ -234,9 +262,13 @@ class Runner:
             if left <= 0:
                 return
             try:
-                self._hear(self._events.get(timeout=left))
+                heard = self._events.get(timeout=left)
             except queue.Empty:
-                pass
+                heard = None
+            # Before anything is done or written: this process may have been stopped, and taken for dead.
+            self._parts.lifeline.beat()
+            if heard is not None:
+                self._hear(heard)
             self._look_around()
             if self._state.abort is not None and not stopping_before:
                 return
@@ -254,7 +286,11 @@ class Runner:
         sampling = self._parts.sampling
         if self._state.abort is not None:
             return
-        if now > self._until_limit and self._block is not None:
+        if not self._parts.lifeline.alive:
+            self._abort("chaosdrill", "the watchdog is gone, so nobody would undo this if we died")
+        elif (hold := self._parts.lever.hold()) is not None:
+            self._abort(hold.by, f"hold: {hold.why}")
+        elif now > self._until_limit and self._block is not None:
             self._abort("chaosdrill", "the time limit has passed")
         elif sampling is not None and sampling.failure:
             self._abort("chaosdrill", f"samples can't be written: {sampling.failure}")

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chaosdrill import redact
 from chaosdrill.errors import RecordUnusable, UsageError
 
 RUN, JOURNAL, INBOX, LEDGER = "run.json", "journal.jsonl", "inbox.jsonl", "ledger.jsonl"
@@ -56,11 +57,11 @@ class RunFolder:
         self.write_text(RUN, json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
 
     def write_text(self, name: str, text: str) -> Path:
-        """Replace the file `name` at once and return its path. Raises RecordUnusable."""
+        """Replace the file `name` at once, secrets masked, and return its path. Raises RecordUnusable."""
         path = self.file(name)
         fresh = path.with_name(f".{name}.{os.getpid()}.new")
         try:
-            fresh.write_text(text, "utf-8")
+            fresh.write_text(redact.known.text(text), "utf-8")
             fresh.replace(path)
         except OSError as error:
             raise RecordUnusable(f"{path} cannot be written: {error.strerror}") from error

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from chaosdrill import redact
 from chaosdrill.clock import iso
 from chaosdrill.errors import RecordUnusable
 from chaosdrill.ports import Clock
@@ -45,7 +46,7 @@ class Journal:
         """
         moment = self._clock.now() if at is None else at
         mono = self._clock.mono() - (self._clock.now() - moment)
-        row: Event = {"t": iso(moment), "mono": round(mono, 6), "event": event, **facts}
+        row: Event = {"t": iso(moment), "mono": round(mono, 6), "event": event, **redact.known.tree(facts)}
         with self._lock:
             try:
                 self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
@@ -71,7 +72,8 @@ def read(path: Path) -> list[Event]:
 
 def hand_in(path: Path, event: str, **facts: Any) -> None:
     """Append one event to the inbox at `path`, under its lock. Raises RecordUnusable."""
-    line = (json.dumps({"event": event, **facts}, ensure_ascii=False) + "\n").encode()
+    told = {"event": event, **redact.known.tree(facts)}
+    line = (json.dumps(told, ensure_ascii=False) + "\n").encode()
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:

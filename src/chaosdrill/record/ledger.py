@@ -109,6 +109,10 @@ class Ledger:
         with self._locked() as file:
             self._append(file, {"state": FENCED, "by": by}, sync=True)
 
+    def fenced(self) -> str:
+        """Return who drew the line after which this run may inject nothing; empty while nobody has."""
+        return next((str(row.get("by", "?")) for row in _rows(self._path) if row.get("state") == FENCED), "")
+
     def entries(self) -> list[Entry]:
         """Return every fault in the order of its intention; empty when there is no ledger."""
         return entries(self._path)

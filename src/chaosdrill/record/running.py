@@ -28,12 +28,13 @@ def state_home() -> Path:
     return Path(base) / "chaosdrill"
 
 
-def register(folder: Path) -> None:
-    """Say that this process runs `folder`."""
+def register(folder: Path, *, engine: int = 0, watchdog: int = 0) -> None:
+    """Say that this process runs `folder`, with an engine and a watchdog of these process ids."""
     place = state_home() / "running"
     place.mkdir(parents=True, exist_ok=True)
-    pid = os.getpid()
-    facts = {"folder": str(folder.resolve()), "pid": pid, "born": _born(pid)}
+    processes = {"pid": os.getpid(), "engine": engine, "watchdog": watchdog}
+    born = {name: _born(pid) for name, pid in processes.items() if pid}
+    facts = {"folder": str(folder.resolve()), **processes, "births": born, "born": born["pid"]}
     (place / f"{folder.name}.json").write_text(json.dumps(facts), "utf-8")
 
 

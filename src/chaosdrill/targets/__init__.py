@@ -1,22 +1,79 @@
-"""How to reach a system. `open` is a table of import strings, so that nobody pays for a system not used."""
+"""How to reach a system. The tables hold import strings, so that nobody pays for a system not used."""
 
 from __future__ import annotations
 
+import hashlib
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from chaosdrill.errors import Refused
-from chaosdrill.ports import Target
+from chaosdrill.ports import Lever, Locks, Rollouts, Strays, Target
 
 _TARGETS = {"sandbox": "chaosdrill.targets.sandbox:SandboxTarget"}
+#: What is locked for a file that names no system: the file itself.
+_FILE = "file:"
+
+
+def systems() -> tuple[str, ...]:
+    """Return the names of the systems that can be reached."""
+    return tuple(_TARGETS)
 
 
 def open(system: str) -> Target:
     """Return the way to reach `system`. Raises Refused for one that is not known."""
+    target: Target = _made(system)
+    return target
+
+
+def open_rollouts(system: str) -> Rollouts:
+    """Return who knows whether `system` is being changed. Raises Refused for one that is not known."""
+    rollouts: Rollouts = _made(system)
+    return rollouts
+
+
+def open_strays(system: str) -> Strays:
+    """Return who knows the faults that are on in `system`. Raises Refused for one that is not known."""
+    strays: Strays = _made(system)
+    return strays
+
+
+def open_locks(territory: str) -> Locks:
+    """Return the lock of a system, or of 'file:PATH' for an experiment that names no system."""
+    from chaosdrill.targets.locks import FileLocks
+
+    if territory.startswith(_FILE):
+        name = hashlib.sha256(territory.encode()).hexdigest()[:16]
+        return FileLocks(_user_wide() / "locks" / name)
+    return FileLocks(_place(territory) / "run.lock")
+
+
+def open_lever(system: str) -> Lever:
+    """Return the emergency lever of a system: its own, and the one for everything that this user runs."""
+    from chaosdrill.targets.locks import FileLever
+
+    return FileLever([_user_wide() / "hold.json", _place(system) / "hold.json"])
+
+
+def _user_wide() -> Path:
+    from chaosdrill.record.running import state_home
+
+    return state_home()
+
+
+def _place(system: str) -> Path:
+    if system not in _TARGETS:
+        _made(system)
+    from chaosdrill.sandbox.state import default_directory
+
+    return default_directory()
+
+
+def _made(system: str) -> Any:
     if system not in _TARGETS:
         near = get_close_matches(system, _TARGETS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(_TARGETS)}"
         raise Refused(f"there is no target system {system!r}", next_step=hint)
     module, _, name = _TARGETS[system].partition(":")
-    target: Target = getattr(import_module(module), name)()
-    return target
+    return getattr(import_module(module), name)()

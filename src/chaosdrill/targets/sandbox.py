@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from chaosdrill.errors import Refused, TargetUnreachable
+from chaosdrill.errors import ChaosdrillError, FaultFailed, Refused, TargetUnreachable
 from chaosdrill.ports import Candidate, FaultSpec
 from chaosdrill.sandbox import client, state
 from chaosdrill.sandbox.supervisor.topology import BREAKABLE, LINKS
@@ -57,6 +58,25 @@ class SandboxTarget:
     def series(self, service: str) -> Mapping[str, float | None]:
         """Return the gauges of one service. Raises TargetUnreachable when the sandbox does not answer."""
         return self.sandbox().series(service)
+
+    def deploying(self) -> Sequence[str]:
+        """Return the rolling restarts in progress, in words. Raises TargetUnreachable."""
+        return [f"the fix {name} is being rolled out" for name in self.sandbox().status().get("rolling", ())]
+
+    def strays(self) -> Sequence[Mapping[str, Any]]:
+        """Return every fault that is on in the sandbox; none when it is proved to be down."""
+        found = client.find(self._directory)
+        return found.faults() if found is not None else []
+
+    def end(self, fault_id: str) -> None:
+        """End one of them. Raises FaultFailed."""
+        found = client.find(self._directory)
+        if found is None:
+            return
+        try:
+            found.fault_stop(fault_id)
+        except ChaosdrillError as problem:
+            raise FaultFailed(f"{fault_id} was not stopped: {problem.message}") from None
 
 
 def _require(service: str, known: Iterable[str], what: str) -> None:

@@ -17,6 +17,8 @@ from typing import TextIO
 
 import click
 
+from chaosdrill import redact
+
 #: Texts are made to fit this many columns where nobody says how wide the place is.
 COLUMNS = 80
 #: Long lines are hard to read; a wider terminal gets no longer ones, apart from tables.
@@ -60,14 +62,14 @@ class Stream:
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
-        """Write `text` now, past every buffer; after the first failure nothing is written any more.
+        """Write `text` now, secrets masked, past every buffer; after the first failure nothing is written any more.
 
         Raises OSError for that failure, unless the stream is forgiving.
         """
         if self.dead:
             return
         try:
-            self._write(text)
+            self._write(redact.known.text(text))
         except (OSError, ValueError) as error:
             self._fall_silent()
             if not self.forgiving:

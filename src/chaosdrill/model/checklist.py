@@ -1,0 +1,198 @@
+"""The checklist that every run passes: its items, how each was decided, and the clearance that comes of it.
+
+Standard library only, because a plain Chaos Toolkit file is cleared too and should not wait for more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+State = Literal["proved", "attested", "not needed", "failed", "overridden", "pending"]
+Stage = Literal["before", "during", "after"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the checklist."""
+
+    key: str
+    title: str
+    stage: Stage
+
+
+#: The pre-flight checklist, in the order in which it is asked.
+BEFORE = (
+    Item("hypothesis", "Hypothesis defined", "before"),
+    Item("expected-outcome", "Expected outcome documented", "before"),
+    Item("success-criteria", "Success criteria established", "before"),
+    Item("blast-radius", "Blast radius minimised", "before"),
+    Item("monitoring", "Monitoring in place, system healthy", "before"),
+    Item("rollback-plan", "Rollback plan ready", "before"),
+    Item("team-notified", "Team notified and ready", "before"),
+    Item("off-peak", "Off-peak hours", "before"),
+    Item("executive-approval", "Executive approval", "before"),
+    Item("customer-communication", "Customer communication plan", "before"),
+)
+DURING = (
+    Item("monitored", "Monitored in real time", "during"),
+    Item("ready-to-abort", "Ready to abort", "during"),
+    Item("observations", "Observations documented", "during"),
+    Item("status-communicated", "Status communicated", "during"),
+)
+AFTER = (
+    Item("hypothesis-answered", "Hypothesis confirmed or rejected", "after"),
+    Item("findings", "Findings documented", "after"),
+    Item("improvements", "Improvements identified", "after"),
+    Item("learnings-shared", "Learnings shared", "after"),
+)
+ITEMS: Mapping[str, Item] = {item.key: item for item in (*BEFORE, *DURING, *AFTER)}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person says about an item: that it is done (`attested`), or why it is not needed.
+
+    `by` is the person's name, `at` an ISO 8601 date or moment, `words` what they say; `where` names the file
+    (or the command) that it was read from, `link` and `owner` go with findings and learnings.
+    """
+
+    item: str
+    kind: Literal["attested", "not needed"]
+    words: str
+    by: str = ""
+    at: str = ""
+    where: str = ""
+    link: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One piece of machine evidence: what was looked at (`name`), how it came out, and in which words.
+
+    `at` in epoch seconds, `took` in seconds; `facts` is JSON. `failed` may carry what to do in `next_step`.
+    """
+
+    name: str
+    ok: bool
+    said: str
+    at: float = 0.0
+    took: float = 0.0
+    next_step: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one item was decided: its state, why in one line, what to do when it failed, and the evidence."""
+
+    item: str
+    state: State
+    said: str
+    next_step: str = ""
+    by: str = ""
+    at: str = ""
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The item's line on the checklist."""
+        return ITEMS[self.item].title
+
+    @property
+    def stops(self) -> bool:
+        """Whether nothing may be injected because of it; `pending` stops too, where nobody waits for it."""
+        return self.state in ("failed", "pending")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON, with its title."""
+        return {"title": self.title, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a clearance or an approval is bound to, part by part, each a digest or a readable value.
+
+    Parts: experiment, answers, policy, environment, configuration, secrets, options, files, scope. The salted
+    ones (configuration, secrets) can only be compared under the same `salt`.
+    """
+
+    salt: str
+    parts: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over all parts and the salt, in hexadecimal."""
+        return digest({"salt": self.salt, "parts": dict(self.parts)})
+
+    def drift(self, other: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the names of the parts that differ from `other`, in order; a part that is missing differs."""
+        names = sorted({*self.parts, *other})
+        return tuple(name for name in names if self.parts.get(name) != other.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalUse:
+    """An approval that a clearance rests on: who signed, when, until when, and what it overrides."""
+
+    id: str
+    approver: str
+    requester: str
+    kind: Literal["once", "standing"]
+    issued: float
+    expires: float
+    overrides: tuple[str, ...] = ()
+    words: str = ""
+    use: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """The value that lets a run start: what was decided, what it is bound to, and until when it holds."""
+
+    run: str
+    environment: str
+    binding: Binding
+    findings: tuple[Finding, ...]
+    issued: float
+    expires: float
+    approvals: tuple[ApprovalUse, ...] = ()
+
+    @property
+    def overridden(self) -> tuple[Finding, ...]:
+        """The items that failed and were overridden by somebody who may."""
+        return tuple(f for f in self.findings if f.state == "overridden")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON, for run.json and reports."""
+        return {
+            "environment": self.environment,
+            "digest": self.binding.digest,
+            "salt": self.binding.salt,
+            "parts": dict(self.binding.parts),
+            "issued": self.issued,
+            "expires": self.expires,
+            "approvals": [asdict(use) for use in self.approvals],
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def canonical(value: Any) -> bytes:
+    """Return JSON that is the same for equal values: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of `value` as canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return why nothing may be injected, one line an item, with what to do."""
+    return tuple(
+        f"{f.title}: {f.said}" + (f"; {f.next_step}" if f.next_step else "") for f in findings if f.stops
+    )

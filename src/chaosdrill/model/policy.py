@@ -1,0 +1,136 @@
+"""What an environment demands of a run: the rules that the gate reads, whatever file they came from.
+
+Standard library only: the rules of the sandbox are built in, and a run without a policy file pays for no
+reader. `chaosdrill.plan.policy` makes these from chaosdrill.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, time
+
+#: Where a policy is looked for, beside the experiments and in the folders above them.
+POLICY_FILE = "chaosdrill.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Hours on some days of the week, 0 is Monday; `end` 00:00 means midnight at the end of the day.
+
+    A span whose end is before its start goes on past midnight. `text` is as written.
+    """
+
+    days: frozenset[int]
+    start: time
+    end: time
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A time without experiments: from the beginning of one day to the end of another, in local time."""
+
+    first: date
+    last: date
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """When an experiment may run. Empty `allow` means at any time that nothing else forbids.
+
+    Inside `off_peak` the item is proved; inside `allow` but not there, somebody has to attest it. `holidays`
+    is a country or a subdivision ('DE', 'DE-BY'), empty for none.
+    """
+
+    timezone: str = "UTC"
+    allow: tuple[Span, ...] = ()
+    off_peak: tuple[Span, ...] = ()
+    holidays: str = ""
+    freezes: tuple[Freeze, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """How many people have to sign, who may (an allowed-signers file of ssh-keygen), and for how long.
+
+    `signers` is an absolute path, empty where nobody signs; `valid_for` in seconds.
+    """
+
+    need: int = 0
+    signers: str = ""
+    valid_for: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """When a system is left alone: so long after a deviated run (seconds), while alerts fire, in a rollout."""
+
+    after_deviation: float = 0.0
+    alerts: str = ""
+    deployments: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """Who is told before a run, through which addresses (of apprise), and whether somebody has to answer.
+
+    `guardians` are the people (names for `ready --as`) and addresses of the small team that is told of an
+    unannounced drill instead; `answer_within` in seconds.
+    """
+
+    via: tuple[str, ...] = ()
+    needs_answer: bool = False
+    answer_within: float = 900.0
+    responders: tuple[str, ...] = ()
+    guardians: tuple[str, ...] = ()
+    guardians_via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything that one environment demands.
+
+    `system` is what to act on; `source` and `digest` say which bytes the rules come from; `plain_files`
+    whether a file without our block may run; `waived` are items that this environment needs from nobody, with
+    the reason; `refuses_waiver` are items for which the word of a file that they are not needed is not
+    enough; `free_disk` in bytes.
+    """
+
+    environment: str
+    system: str = "sandbox"
+    source: str = ""
+    digest: str = ""
+    plain_files: bool = False
+    max_targets: int | None = None
+    max_share: float | None = None
+    windows: Windows | None = None
+    approvals: Approvals = Approvals()
+    quiet: Quiet = Quiet()
+    notified: Notified = Notified()
+    waived: Mapping[str, str] = field(default_factory=dict)
+    refuses_waiver: frozenset[str] = frozenset()
+    free_disk: int = 50_000_000
+
+    @property
+    def place(self) -> str:
+        """The environment and where its rules stand, in words: 'staging (chaosdrill.yaml)'."""
+        return f"{self.environment} ({self.source or 'built in'})"
+
+
+_NOBODY = "the sandbox serves nobody"
+SANDBOX = Rules(
+    environment="sandbox",
+    plain_files=True,
+    waived={
+        "hypothesis": "the sandbox is for trying things out",
+        "expected-outcome": "the sandbox is for trying things out",
+        "success-criteria": "the sandbox is for trying things out",
+        "team-notified": _NOBODY,
+        "off-peak": _NOBODY,
+        "executive-approval": _NOBODY,
+        "customer-communication": _NOBODY,
+        **dict.fromkeys(("observations", "status-communicated", "findings", "improvements", "learnings-shared"), "the sandbox is for trying things out"),
+    },
+)

@@ -1,0 +1,149 @@
+"""The flow on one screen: draft, plan, record, clear, execute and unwind, judge, report.
+
+Each step adds to what the next one needs; each may refuse, and until `execute` nothing has been injected. A
+refusal is recorded as a run is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from importlib import import_module
+
+from chaosdrill.errors import Refused, RunUnrecorded
+from chaosdrill.execute.runner import Parts, Runner
+from chaosdrill.execute.sampling import Sampling
+from chaosdrill.model.checklist import Clearance
+from chaosdrill.pipeline.clearing import clear, confirm, signals_of
+from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Request, Watcher, Workshop
+from chaosdrill.pipeline.planning import draft, plan
+from chaosdrill.pipeline.recording import conclude, judge, open_record, refuse
+from chaosdrill.ports import Lock, Owner, Signal
+from chaosdrill.record import running
+from chaosdrill.record.folder import JOURNAL, LEDGER, SAMPLES, RunFolder
+from chaosdrill.record.journal import Journal
+from chaosdrill.record.ledger import Ledger
+from chaosdrill.record.samples import SampleWriter
+
+__all__ = ["Draft", "Outcome", "Plan", "Request", "Watcher", "Workshop", "conduct", "draft", "judge", "plan"]
+
+
+def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
+    """Carry out one experiment from its file to its report.
+
+    Raises InvalidFile and UsageError for what makes no sense, and Refused, with a record, before anything is
+    injected; afterwards whatever happens is a verdict.
+    """
+    # What the end needs takes as long to load as the beginning: it loads while the engine does, and plays.
+    threading.Thread(target=_load_conclusion, name="loading", daemon=True).start()
+    drafted = draft(request)
+    try:
+        planned = plan(drafted, workshop)
+    except Refused as refusal:
+        refuse(open_record(drafted, None, workshop), refusal, workshop.clock)
+        raise
+    watcher.planned(planned)
+    folder = open_record(drafted, planned, workshop)
+    try:
+        return _carry_out(planned, folder, workshop, watcher)
+    finally:
+        running.unregister(folder.path)
+
+
+def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watcher) -> Outcome:
+    lock: Lock | None = None
+    running.register(folder.path, engine=workshop.engine.pid, watchdog=workshop.lifeline.pid)
+    journal = Journal(folder.file(JOURNAL), workshop.clock)
+    try:
+        journal.write("run.opened", id=folder.id, title=plan.title)
+        lock = _lock(plan, folder, workshop)
+        workshop.lifeline.arm(_orders(plan, folder, workshop), [lock.descriptor])
+        signals = signals_of(plan, workshop)
+        clearance = clear(plan, workshop, folder, journal)
+        folder.update_facts(clearance=clearance.as_json())
+        confirm(clearance, plan, workshop)
+        execute(clearance, plan, signals, (folder, journal), workshop, watcher)
+    except Refused as refusal:
+        journal.close()
+        workshop.lifeline.done()
+        if lock is not None:
+            lock.release()
+        refuse(folder, refusal, workshop.clock)
+        raise
+    finally:
+        journal.close()
+        watcher.closed()
+    outcome = conclude(folder, plan.draft.request.formats, workshop.clock)
+    workshop.lifeline.done()
+    if not outcome.verdict.cleanup.state == "failed":
+        lock.release()
+    return outcome
+
+
+def _lock(plan: Plan, folder: RunFolder, workshop: Workshop) -> Lock:
+    """Return the lock on the plan's target, once no hold is on. Raises Refused."""
+    hold = workshop.open_lever(plan.rules.system).hold()
+    if hold is not None:
+        raise Refused(
+            f"not injecting: a hold is on, by {hold.by}: {hold.why}", next_step="see: chaosdrill hold status"
+        )
+    owner = Owner(folder.id, str(folder.path), plan.draft.request.actor, os.getpid(), workshop.clock.now())
+    return workshop.open_locks(_territory(plan)).take(owner)
+
+
+def _territory(plan: Plan) -> str:
+    """Return what is locked: the system, or, for a file that names none, the file itself."""
+    return plan.rules.system if plan.target is not None else f"file:{plan.file.path.absolute()}"
+
+
+def _orders(plan: Plan, folder: RunFolder, workshop: Workshop) -> Mapping[str, object]:
+    """Return what the watchdog needs to finish the run without us."""
+    return {
+        "folder": str(folder.path.absolute()),
+        "engine": workshop.engine.pid,
+        "faults": sorted({(fault.kind, fault.system) for fault in plan.planned}),
+        "request": dict(plan.orders),
+    }
+
+
+def execute(
+    clearance: Clearance,
+    plan: Plan,
+    signals: Mapping[str, Signal],
+    record: tuple[RunFolder, Journal],
+    workshop: Workshop,
+    watcher: Watcher,
+) -> None:
+    """Play a cleared experiment, watched; end with everything undone or named as residue in the ledger."""
+    folder, journal = record
+    sampling = None
+    if plan.block is not None and signals:
+        sampling = Sampling(signals, plan.block, SampleWriter(folder.file(SAMPLES)))
+    parts = Parts(
+        clock=workshop.clock,
+        folder=folder,
+        journal=journal,
+        ledger=Ledger(folder.file(LEDGER), workshop.clock),
+        engine=workshop.engine,
+        lifeline=workshop.lifeline,
+        lever=workshop.open_lever(plan.rules.system),
+        open_fault=workshop.open_fault,
+        clearance=clearance,
+        sampling=sampling,
+    )
+    runner = Runner(parts, plan.block, plan.planned)
+    watcher.opened(folder, runner)
+    journal.listen(watcher.heard)
+    for fault in plan.planned:
+        facts = fault.model_dump(mode="json", exclude={"arguments", "system"})
+        journal.write("scope.pinned", **facts)
+    ending = runner.run()
+    if ending.record_failure:
+        # A verdict on half a record would be a guess.
+        raise RunUnrecorded(ending.record_failure, ending.residue)
+
+
+def _load_conclusion() -> None:
+    import_module("chaosdrill.verdict")
+    import_module("chaosdrill.report.document")
