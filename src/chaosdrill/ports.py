@@ -103,7 +103,7 @@ class Locks(Protocol):
         """
 
     def owner(self) -> tuple[Owner, bool] | None:
-        """Return who has it and whether it is stale (its owner is gone, nothing was proved); None when free."""
+        """Return who has it, and whether it is stale: its owner is gone, nothing was proved. None when free."""
 
     def adopt(self, descriptor: int) -> Lock:
         """Return the lock behind a descriptor that another process has handed over."""
@@ -138,14 +138,14 @@ class Rollouts(Protocol):
     """Whether the target is being changed by somebody else."""
 
     def deploying(self) -> Sequence[str]:
-        """Return the deployments in progress, in words; empty when there are none. Raises TargetUnreachable."""
+        """Return the deployments in progress, in words; none is empty. Raises TargetUnreachable."""
 
 
 class Strays(Protocol):
     """What the target itself knows of faults, when no run folder does."""
 
     def strays(self) -> Sequence[Mapping[str, JSON]]:
-        """Return every fault that is on: at least id, kind, hit, run, seconds_left. Raises TargetUnreachable."""
+        """Return every fault that is on: id, kind, hit, run, seconds_left. Raises TargetUnreachable."""
 
     def end(self, fault_id: str) -> None:
         """End one of them. Raises FaultFailed."""

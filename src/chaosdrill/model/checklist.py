@@ -130,7 +130,7 @@ class Binding:
         return digest({"salt": self.salt, "parts": dict(self.parts)})
 
     def drift(self, other: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the names of the parts that differ from `other`, in order; a part that is missing differs."""
+        """Return the names of the parts that differ from `other`, in order; a missing part differs."""
         names = sorted({*self.parts, *other})
         return tuple(name for name in names if self.parts.get(name) != other.get(name))
 

@@ -65,7 +65,7 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """When a system is left alone: so long after a deviated run (seconds), while alerts fire, in a rollout."""
+    """When a system is left alone: after a deviated run (seconds), while alerts fire, in a rollout."""
 
     after_deviation: float = 0.0
     alerts: str = ""
@@ -120,17 +120,22 @@ class Rules:
 
 
 _NOBODY = "the sandbox serves nobody"
+_TRYING = "the sandbox is for trying things out"
 SANDBOX = Rules(
     environment="sandbox",
     plain_files=True,
     waived={
-        "hypothesis": "the sandbox is for trying things out",
-        "expected-outcome": "the sandbox is for trying things out",
-        "success-criteria": "the sandbox is for trying things out",
+        "hypothesis": _TRYING,
+        "expected-outcome": _TRYING,
+        "success-criteria": _TRYING,
         "team-notified": _NOBODY,
         "off-peak": _NOBODY,
         "executive-approval": _NOBODY,
         "customer-communication": _NOBODY,
-        **dict.fromkeys(("observations", "status-communicated", "findings", "improvements", "learnings-shared"), "the sandbox is for trying things out"),
+        "observations": _TRYING,
+        "status-communicated": _NOBODY,
+        "findings": _TRYING,
+        "improvements": _TRYING,
+        "learnings-shared": _TRYING,
     },
 )

@@ -64,19 +64,21 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
         folder.update_facts(clearance=clearance.as_json())
         confirm(clearance, plan, workshop)
         execute(clearance, plan, signals, (folder, journal), workshop, watcher)
-    except Refused as refusal:
+    except (Refused, KeyboardInterrupt) as stopped:
+        # Nothing was injected: refused by us, or by somebody who changed their mind in time.
         journal.close()
+        refusal = stopped if isinstance(stopped, Refused) else Refused(f"interrupted {stopped}".rstrip())
+        refuse(folder, refusal, workshop.clock)
         workshop.lifeline.done()
         if lock is not None:
             lock.release()
-        refuse(folder, refusal, workshop.clock)
         raise
     finally:
         journal.close()
         watcher.closed()
     outcome = conclude(folder, plan.draft.request.formats, workshop.clock)
     workshop.lifeline.done()
-    if not outcome.verdict.cleanup.state == "failed":
+    if outcome.verdict.cleanup.state != "failed":
         lock.release()
     return outcome
 

@@ -1,9 +1,8 @@
-"""From a file to a plan: the rules it is under, what Chaos Toolkit makes of it, and what its faults will hit."""
+"""From a file to a plan: the rules it is under, what Chaos Toolkit makes of it, what its faults will hit."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,10 @@ def draft(request: Request) -> Draft:
 
 
 def plan(drafted: Draft, workshop: Workshop) -> Plan:
-    """Have Chaos Toolkit expand the file, and pin what its faults will hit. Raises InvalidFile and Refused."""
+    """Have Chaos Toolkit expand the file, and pin what its faults will hit.
+
+    Raises InvalidFile and Refused.
+    """
     file, request, rules = drafted.file, drafted.request, drafted.rules
     # A file that touches nothing of ours needs no system, and does not pay for one.
     touches = bool(file.faults) or file.block_node is not None or request.environment is not None
@@ -161,7 +163,7 @@ def _bind(
             "environment": drafted.environment,
             **fingerprint,
             "options": digest({name: options.get(name) for name in _OPTIONS}),
-            "files": digest({os.path.basename(name): _sum(Path(name)) for name in files}),
+            "files": digest({Path(name).name: _sum(Path(name)) for name in files}),
             "scope": digest([fault.model_dump(mode="json") for fault in planned]),
         },
     )

@@ -1,4 +1,4 @@
-"""What people say about items of the checklist: in the file's own block, or in NAME.chaosdrill.yaml beside it."""
+"""What people say about items of the checklist: in the file's block, or in NAME.chaosdrill.yaml beside it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Stream:
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
-        """Write `text` now, secrets masked, past every buffer; after the first failure nothing is written any more.
+        """Write `text` now, secrets masked, past every buffer; after the first failure nothing any more.
 
         Raises OSError for that failure, unless the stream is forgiving.
         """
