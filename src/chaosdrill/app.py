@@ -18,6 +18,7 @@ from chaosdrill.ports import Notifier, Signal, Target
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
     from chaosdrill.model.experiment import ChaosdrillBlock
+    from chaosdrill.pipeline.recovering import Tools
 
 
 def workshop(engine: EngineProcess, lifeline: ArmedLifeline) -> Workshop:
@@ -58,3 +59,17 @@ def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) ->
     from chaosdrill import signals
 
     return {name: signals.open(name, spec, clock, target) for name, spec in block.signals.items()}
+
+
+def recovery_tools() -> Tools:
+    """Return the parts that a lost run is brought to its end with; its engine is started when it is asked for."""
+    from chaosdrill.ctk.process import started
+    from chaosdrill.pipeline.recovering import Tools
+
+    return Tools(
+        clock=SystemClock(),
+        open_fault=faults.open,
+        open_strays=targets.open_strays,
+        open_locks=targets.open_locks,
+        open_engine=started,
+    )
