@@ -16,6 +16,7 @@ from chaosdrill.record import ledger as ledgers
 from chaosdrill.record.folder import INBOX, JOURNAL, LEDGER, RunFolder
 from chaosdrill.record.journal import Journal
 from chaosdrill.record.ledger import Ledger, Undoing
+from chaosdrill.record.running import birth
 from commandline import CommandLine
 
 ENTRY = ledgers.Entry(
@@ -43,16 +44,11 @@ def _run(place: Path, name: str, *, on: bool = True) -> RunFolder:
     return folder
 
 
-def _register(line: CommandLine, folder: RunFolder, pid: int, born: int | None) -> None:
+def _register(line: CommandLine, folder: RunFolder, pid: int, born: str, watchdog: int = 0) -> None:
     place = Path(line.environment["XDG_STATE_HOME"]) / "chaosdrill" / "running"
     place.mkdir(parents=True, exist_ok=True)
-    facts = {"folder": str(folder.path), "pid": pid, "born": born}
+    facts = {"folder": str(folder.path), "runner": [pid, born], "watchdog": [watchdog, birth(watchdog)]}
     (place / f"{folder.id}.json").write_text(json.dumps(facts))
-
-
-def _born(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return int(stat[stat.rfind(")") + 2 :].split()[19])
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def alive(chaosdrill: CommandLine) -> Iterator[RunFolder]:
     """A run whose process lives, and which is deaf: it never reads its inbox."""
     folder = _run(chaosdrill.place, "2026-11-21T10-02-11Z-a-drill-a1b2")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        _register(chaosdrill, folder, process.pid, _born(process.pid))
+        _register(chaosdrill, folder, process.pid, birth(process.pid))
         yield folder
 
 
@@ -68,7 +64,7 @@ def alive(chaosdrill: CommandLine) -> Iterator[RunFolder]:
 def lost(chaosdrill: CommandLine) -> RunFolder:
     """A run whose process is gone, with its fault possibly on."""
     folder = _run(chaosdrill.place, "2026-11-21T10-03-11Z-a-drill-c3d4")
-    _register(chaosdrill, folder, 2**22, 1)
+    _register(chaosdrill, folder, 2**22, "boot-1")
     return folder
 
 
@@ -154,7 +150,9 @@ def test_aborting_a_lost_run_says_that_nobody_undoes_it(chaosdrill: CommandLine,
 
 
 def test_a_lost_run_with_nothing_on_is_forgotten_by_abort(chaosdrill: CommandLine) -> None:
-    _register(chaosdrill, _run(chaosdrill.place, "2026-11-21T10-04-11Z-a-drill-e5f6", on=False), 2**22, 1)
+    _register(
+        chaosdrill, _run(chaosdrill.place, "2026-11-21T10-04-11Z-a-drill-e5f6", on=False), 2**22, "boot-1"
+    )
     answer = chaosdrill("abort")
     assert answer.code == 0
     assert "nothing that it injected is on" in answer.out
@@ -165,7 +163,7 @@ def test_a_process_number_that_was_given_out_again_is_not_taken_for_the_run(
     chaosdrill: CommandLine,
 ) -> None:
     folder = _run(chaosdrill.place, "2026-11-21T10-05-11Z-a-drill-0708")
-    _register(chaosdrill, folder, os.getpid(), _born(os.getpid()) + 1)
+    _register(chaosdrill, folder, os.getpid(), birth(os.getpid()) + "1")
     assert chaosdrill("status", "--json").json["runs"][0]["lost"] is True
 
 
