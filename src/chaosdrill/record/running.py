@@ -29,6 +29,9 @@ class Process(NamedTuple):
         return bool(self.birth) and birth(self.pid) == self.birth
 
 
+NOBODY = Process(0, "")
+
+
 @dataclass(frozen=True, slots=True)
 class LiveRun:
     """A run that was started and has not ended: alive, or `lost` when its runner is gone.
@@ -40,8 +43,8 @@ class LiveRun:
     folder: Path
     pid: int
     lost: bool
-    engine: Process = Process(0, "")
-    watchdog: Process = Process(0, "")
+    engine: Process = NOBODY
+    watchdog: Process = NOBODY
 
     @property
     def watched(self) -> bool:
@@ -111,8 +114,7 @@ def birth(pid: int) -> str:
     The boot of the machine and the start in clock ticks since then (proc(5), field 22). A zombie is gone.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return ""
     if not fields or fields[0] in (b"Z", b"X"):
@@ -123,14 +125,13 @@ def birth(pid: int) -> str:
 @cache
 def _boot() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read(8)
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
     except OSError:
         return "boot"
 
 
 def _process(told: Any) -> Process:
     if told is None:
-        return Process(0, "")
+        return NOBODY
     pid, born = told
     return Process(int(pid), str(born))
