@@ -6,6 +6,7 @@ Field names in files use hyphens; scalars arrive as strings and are typed here, 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
@@ -271,6 +273,37 @@ class Phases(Frozen):
     recovery: Duration = Field(30.0, description="after the last fault")
 
 
+def _readable_moment(text: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no date; write it like 2026-11-21 or 2026-11-21T10:00+01:00") from None
+    return text
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Moment = Annotated[str, AfterValidator(_readable_moment)]
+
+
+class AnswerSpec(Frozen):
+    """What a person says about an item of the checklist: that it is done, or why it is not needed."""
+
+    attested_by: Words | None = Field(None, description="who says that it is done")
+    at: Moment | None = Field(None, description="when they said it: a date, or a moment with its zone")
+    words: Words | None = Field(None, description="what they said")
+    not_needed: Words | None = Field(None, description="why this experiment does not need it")
+
+    @model_validator(mode="after")
+    def _attested_or_not_needed(self) -> AnswerSpec:
+        if (self.attested_by is None) == (self.not_needed is None):
+            raise ValueError("give `attested-by` (with `at` and `words`) or `not-needed` (with the reason)")
+        if self.attested_by is not None and (self.at is None or self.words is None):
+            raise ValueError("an attestation says who, when and what: attested-by, at, words")
+        if self.not_needed is not None and (self.at is not None or self.words is not None):
+            raise ValueError("`not-needed` takes its reason, and neither `at` nor `words`")
+        return self
+
+
 class ChaosdrillBlock(Frozen):
     """Everything that chaosdrill adds to a Chaos Toolkit experiment."""
 
@@ -287,7 +320,10 @@ class ChaosdrillBlock(Frozen):
     phases: Phases = Field(Phases(), description="how long to watch before and after")
     time_limit: LongerThanNothing = Field(3600.0, description="the most that the run may take")
     seed: int = Field(0, description="which of the candidates are hit; the same seed hits the same ones")
-    checklist: dict[str, Any] = Field({}, description="answers to items of the checklist")
+    announced: bool = Field(
+        True, description="no: only the guardians know of this drill, and the responders don't"
+    )
+    checklist: dict[str, AnswerSpec] = Field({}, description="answers to items of the checklist")
 
     @model_validator(mode="before")
     @classmethod

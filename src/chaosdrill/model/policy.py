@@ -6,9 +6,12 @@ reader. `chaosdrill.plan.policy` makes these from chaosdrill.yaml.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
+
+from chaosdrill.units import UnitError
 
 #: Where a policy is looked for, beside the experiments and in the folders above them.
 POLICY_FILE = "chaosdrill.yaml"
@@ -25,6 +28,52 @@ class Span:
     start: time
     end: time
     text: str
+
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
+_SPAN_EXAMPLE = "'Tue-Thu 10:00-15:00', 'Mon,Wed 09:00-12:00' or '22:00-02:00'"
+
+
+def parse_span(text: str) -> Span:
+    """Return the hours that `text` means: 'Tue-Thu 10:00-15:00', 'Mon,Wed 09:00-12:00', '22:00-02:00'.
+
+    Without days it is every day; 'Fri-Mon' goes over the weekend; 24:00 is the end of a day. Raises UnitError.
+    """
+    words = text.replace("\N{EN DASH}", "-").split()
+    if len(words) not in (1, 2):
+        raise UnitError(f"{text!r} is no span of hours; write it like {_SPAN_EXAMPLE}")
+    start, dash, end = words[-1].partition("-")
+    if not dash:
+        raise UnitError(f"{text!r} has no end; write it like {_SPAN_EXAMPLE}")
+    first, last = _time(start, text), _time(end, text)
+    if first == last and (start.startswith("24") or not end.startswith("24")):
+        raise UnitError(f"{text!r} lasts no time at all; a whole day is 00:00-24:00")
+    days = _days(words[0], text) if len(words) == 2 else frozenset(range(7))
+    return Span(days, first, last, " ".join(words))
+
+
+def _time(word: str, text: str) -> time:
+    found = _CLOCK.fullmatch(word)
+    if found is None:
+        raise UnitError(f"{word!r} in {text!r} is no time of day; write it like 09:30, up to 24:00")
+    return time(int(found[1]), int(found[2])) if found[1] is not None else time(0, 0)
+
+
+def _days(words: str, text: str) -> frozenset[int]:
+    days: set[int] = set()
+    for part in words.split(","):
+        first, dash, last = part.partition("-")
+        begin, end = _day(first, text), _day(last if dash else first, text)
+        days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
+    return frozenset(days)
+
+
+def _day(word: str, text: str) -> int:
+    short = word.strip().capitalize()[:3]
+    if short not in DAYS or len(word.strip()) < 3:
+        raise UnitError(f"{word!r} in {text!r} is no day of the week; use {', '.join(DAYS)}")
+    return DAYS.index(short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +161,11 @@ class Rules:
     waived: Mapping[str, str] = field(default_factory=dict)
     refuses_waiver: frozenset[str] = frozenset()
     free_disk: int = 50_000_000
+
+    @property
+    def strict(self) -> bool:
+        """Whether people depend on what is acted on: everything but the built-in environment `sandbox`."""
+        return self.environment != "sandbox"
 
     @property
     def place(self) -> str:
