@@ -9,92 +9,32 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-    model_validator,
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from chaosdrill.model.bounds import Bound, Criterion, HttpCheck, PrometheusCheck, StopCondition
+from chaosdrill.model.fields import (
+    DURATION_PATTERN,
+    SHARE_PATTERN,
+    Address,
+    Duration,
+    Frozen,
+    LongerThanNothing,
+    Rate,
+    Share,
+    Statuses,
+    Url,
 )
 
-from chaosdrill.model.signal import SERIES, Series, format_value, parse_statuses, parse_threshold
-from chaosdrill.units import format_duration, parse_duration, parse_rate, parse_share
-
-# What an editor may accept; `${...}` stands wherever a variable does.
-_VARIABLE = r"\$\{"
-_NUMBER = r"^\s*[0-9]*\.?[0-9]+\s*"
-DURATION_PATTERN = rf"{_NUMBER}(us|µs|ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*$|{_VARIABLE}"
-SHARE_PATTERN = rf"{_NUMBER}%\s*$|{_VARIABLE}"
-RATE_PATTERN = rf"{_NUMBER}(/s|/min)?\s*$|{_VARIABLE}"
-
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30 s", "5 min", "250 ms"]}),
+__all__ = [
+    "DURATION_PATTERN",
+    "SHARE_PATTERN",
+    "Bound",
+    "ChaosdrillBlock",
+    "Criterion",
+    "HttpCheck",
+    "PrometheusCheck",
+    "StopCondition",
 ]
-Share = Annotated[
-    float,
-    BeforeValidator(parse_share),
-    WithJsonSchema({"type": "string", "pattern": SHARE_PATTERN, "examples": ["34 %", "99.9 %"]}),
-]
-Rate = Annotated[
-    float,
-    BeforeValidator(parse_rate),
-    WithJsonSchema({"type": ["string", "number"], "pattern": RATE_PATTERN, "examples": ["50", "50/s"]}),
-]
-
-
-def _longer_than_nothing(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("it must last longer than 0 s")
-    return seconds
-
-
-def _readable_statuses(text: str) -> str:
-    parse_statuses(text)
-    return text
-
-
-def _readable_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or len(text.partition("://")[2]) == 0:
-        raise ValueError(f"{text!r} is no address of a web service; it begins with http:// or https://")
-    return text
-
-
-def _readable_address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):
-        raise ValueError(f"{text!r} is not host:port, such as 127.0.0.1:5432")
-    return text
-
-
-LongerThanNothing = Annotated[Duration, AfterValidator(_longer_than_nothing)]
-Statuses = Annotated[str, AfterValidator(_readable_statuses), WithJsonSchema({"type": ["string", "integer"]})]
-Url = Annotated[str, AfterValidator(_readable_url)]
-Address = Annotated[str, AfterValidator(_readable_address)]
-Limit = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]
-PhaseName = Literal["baseline", "fault", "recovery"]
-
-
-def _hyphens(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class Frozen(BaseModel):
-    """Immutable, strict about unknown keys, hyphenated in files."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=_hyphens,
-        populate_by_name=True,
-        protected_namespaces=(),
-        # Validators are built when a block is read: most of the cost of importing this module otherwise.
-        defer_build=True,
-    )
 
 
 class HttpSource(Frozen):
@@ -134,129 +74,6 @@ class SourceSpec(Frozen):
         if len(given) != 1:
             raise ValueError(f"give exactly one of http, tcp or target, not {' and '.join(given) or 'none'}")
         return self
-
-
-class Bound(Frozen):
-    """A threshold on a signal: exactly one of above, below, at-least, at-most, equals."""
-
-    signal: str = Field(description="source.series, such as pay.availability")
-    above: Limit | None = Field(None, description="more than this")
-    below: Limit | None = Field(None, description="less than this")
-    at_least: Limit | None = Field(None, description="this or more")
-    at_most: Limit | None = Field(None, description="this or less")
-    equals: Limit | None = Field(None, description="exactly this, such as closed for a circuit breaker")
-
-    @model_validator(mode="after")
-    def _readable(self) -> Bound:
-        given = [
-            k for k in ("above", "below", "at_least", "at_most", "equals") if getattr(self, k) is not None
-        ]
-        if len(given) != 1:
-            raise ValueError("give exactly one of above, below, at-least, at-most or equals")
-        if "." not in self.signal or self.signal.rsplit(".", 1)[1] not in SERIES:
-            # The reader reports unknown signals itself, with the nearest valid one.
-            return self
-        parse_threshold(getattr(self, given[0]), self.series.unit)
-        return self
-
-    @property
-    def source(self) -> str:
-        """The name before the dot."""
-        return self.signal.rsplit(".", 1)[0]
-
-    @property
-    def series(self) -> Series:
-        """What is measured. Raises KeyError for a series that does not exist."""
-        return SERIES[self.signal.rsplit(".", 1)[1]]
-
-    @property
-    def comparison(self) -> str:
-        """One of 'above', 'below', 'at_least', 'at_most', 'equals'."""
-        names = ("above", "below", "at_least", "at_most", "equals")
-        return next(k for k in names if getattr(self, k) is not None)
-
-    @property
-    def threshold(self) -> float:
-        """The limit in the series' own unit."""
-        return parse_threshold(getattr(self, self.comparison), self.series.unit)
-
-    def allows(self, value: float) -> bool:
-        """Return whether `value`, in the series' unit, is on the right side of the limit."""
-        limit = self.threshold
-        return {
-            "above": value > limit,
-            "below": value < limit,
-            "at_least": value >= limit,
-            "at_most": value <= limit,
-            "equals": value == limit,
-        }[self.comparison]
-
-    def sentence(self) -> str:
-        """Return the bound in words: 'pay.availability above 99.9 %'."""
-        word = self.comparison.replace("_", " ")
-        return f"{self.signal} {word} {format_value(self.threshold, self.series.unit)}"
-
-
-def _window(value: object) -> float | Literal["phase"]:
-    return "phase" if value == "phase" else parse_duration(value)
-
-
-Window = Annotated[
-    float | Literal["phase"],
-    BeforeValidator(_window),
-    WithJsonSchema({"type": "string", "pattern": f"^phase$|{DURATION_PATTERN}"}),
-]
-
-
-class Criterion(Bound):
-    """What must be true for the hypothesis to hold.
-
-    `over: phase` judges one window over the phases named (fault and recovery together by default);
-    `over: 10 s` every such window in them; `within: 1 min, after: fault-end` that the signal gets there in
-    time and stays there to the end of the recovery.
-    """
-
-    over: Window | None = Field(None, description="phase: one window; 10 s: every such window")
-    within: Duration | None = Field(None, description="a deadline: true by then, and to the end")
-    after: Literal["fault-start", "fault-end"] = Field(
-        "fault-end", description="what the deadline counts from"
-    )
-    phase: tuple[PhaseName, ...] = Field(("fault", "recovery"), description="the phases that count")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_phase_is_a_list_of_one(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("phase"), str):
-            return {**data, "phase": (data["phase"],)}
-        return data
-
-    @model_validator(mode="after")
-    def _window_or_deadline(self) -> Criterion:
-        if self.over is not None and self.within is not None:
-            raise ValueError("give `over` (every window) or `within` (a deadline), not both")
-        if isinstance(self.over, float) and self.over <= 0:
-            raise ValueError("a window lasts longer than 0 s")
-        return self
-
-    def sentence(self) -> str:
-        """Return the criterion in words: 'pay.p95_latency below 500 ms in every 10 s'."""
-        base = super().sentence()
-        if self.within is not None:
-            return f"{base} within {format_duration(self.within)} after {self.after.replace('-', ' ')}"
-        where = " and ".join(self.phase)
-        if isinstance(self.over, float):
-            return f"{base} in every {format_duration(self.over)} of {where}"
-        return f"{base} over {where}"
-
-
-class StopCondition(Bound):
-    """When to abort: the bound is the *bad* side, and it must stay bad `for` this long."""
-
-    for_: Duration = Field(0.0, alias="for", description="how long it must stay bad")
-
-    def sentence(self) -> str:
-        """Return the condition in words: 'pay.availability below 95 % for 5 s'."""
-        return f"{super().sentence()} for {format_duration(self.for_)}" if self.for_ else super().sentence()
 
 
 class BlastRadius(Frozen):

@@ -97,6 +97,13 @@ def _learn_sources(block: ChaosdrillBlock | None) -> None:
         if source.http is not None:
             redact.known.learn(redact.url_secrets(source.http.url))
             redact.known.learn(redact.named_secrets(source.http.headers))
+    for condition in block.abort_when if block else ():
+        for check in (condition.http, condition.prometheus):
+            if check is not None:
+                redact.known.learn(redact.url_secrets(check.url))
+                redact.known.learn(redact.named_secrets(check.headers))
+        if condition.prometheus is not None and condition.prometheus.bearer:
+            redact.known.learn([condition.prometheus.bearer])
 
 
 def _environment(file: ExperimentFile, target: Target) -> dict[str, str]:

@@ -16,6 +16,11 @@ from chaosdrill.units import format_duration
 SCHEMAS = ("experiment",)
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ONE_BOUND = [{"required": [key]} for key in ("above", "below", "at-least", "at-most", "equals")]
+_STOPS = [
+    {"required": ["signal"], "oneOf": _ONE_BOUND},
+    {"required": ["prometheus"], "oneOf": _ONE_BOUND},
+    {"required": ["http"], "not": {"anyOf": _ONE_BOUND}},
+]
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -29,8 +34,8 @@ def schema(name: str) -> dict[str, Any]:
     definitions: dict[str, Any] = block.pop("$defs")
     block["required"] = ["name"]
     block["properties"]["version"] = {"enum": [1, "1"], "description": "of this format"}
-    for bound in ("Criterion", "StopCondition"):
-        definitions[bound]["oneOf"] = _ONE_BOUND
+    definitions["Criterion"]["oneOf"] = _ONE_BOUND
+    definitions["StopCondition"]["oneOf"] = _STOPS
     definitions["Criterion"]["not"] = {"required": ["over", "within"]}
     phase = definitions["Criterion"]["properties"]["phase"]
     definitions["Criterion"]["properties"]["phase"] = {
