@@ -99,9 +99,13 @@ class InvalidFile(UsageError):
 
 
 class Refused(ChaosdrillError):
-    """Nothing was injected; the message says why, with the numbers."""
+    """Nothing was injected; the message says why, with the numbers.
+
+    `record` is the path of the run folder that keeps the refusal, '' where there is none.
+    """
 
     exit_code = Exit.REFUSED
+    record: str = ""
 
 
 class TargetUnreachable(Refused):

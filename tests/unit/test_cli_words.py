@@ -57,8 +57,10 @@ def _written() -> set[str]:
     """Return every event that our code writes into a journal, found in the source itself."""
     calls = r"(?:\.write\(|\"event\": |_?tell\((?:\w+, )?)\s*\"([a-z]+\.[a-z]+|note)\""
     sources = Path(chaosdrill.__file__).parent
-    texts = [path.read_text() for room in ("execute", "ctk") for path in sources.glob(f"{room}/*.py")]
-    texts += [(sources / name).read_text() for name in ("actions.py", "pipeline.py")]
+    texts = [
+        path.read_text() for room in ("execute", "ctk", "pipeline") for path in sources.glob(f"{room}/*.py")
+    ]
+    texts.append((sources / "actions.py").read_text())
     return {event for text in texts for event in re.findall(calls, text)}
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from chaosdrill.errors import Refused
 
 FORMATS = ("html", "md", "json", "junit")
 STRATEGIES = ("default", "before-method-only", "after-method-only", "during-method-only", "continuously")
@@ -68,6 +71,7 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
 def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     """Run one experiment and print how it came out; return the exit code. Raises ChaosdrillError."""
     from chaosdrill.ctk.process import started
+    from chaosdrill.errors import Refused
     from chaosdrill.watchdog import line
 
     formats = _formats(options["formats"])
@@ -99,6 +103,8 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
         watcher = console.watcher(plain=options["plain"], quiet=options["as_json"])
         with Interrupts(watcher) as watched:
             outcome = conduct(request, workshop, watched)
+    except Refused as refusal:
+        return _refused(refusal, as_json=options["as_json"])
     finally:
         engine.end()
     # Loaded by now: the words of a verdict come with what decides it.
@@ -106,6 +112,17 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
 
     show_outcome(outcome, as_json=options["as_json"])
     return outcome.verdict.exit_code
+
+
+def _refused(refusal: Refused, *, as_json: bool) -> int:
+    """Print why nothing was injected, where a record says so; return the exit code, or raise `refusal`."""
+    if not refusal.record:
+        raise refusal
+    from chaosdrill.cli.screen.verdicts import show_refusal
+    from chaosdrill.record.folder import RunFolder
+
+    show_refusal(RunFolder(Path(refusal.record)), refusal, as_json=as_json)
+    return int(refusal.exit_code)
 
 
 def _formats(text: str) -> tuple[str, ...]:

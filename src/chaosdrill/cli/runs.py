@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from chaosdrill.cli import place
-from chaosdrill.cli.screen.layout import beside, print_json, shown, table
+from chaosdrill.cli.screen.layout import beside, listed, print_json, shown, table
 from chaosdrill.cli.screen.stream import Stream, stdout
 from chaosdrill.cli.screen.words import clean, short_name
 from chaosdrill.clock import from_iso
@@ -107,16 +107,25 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         print_json({"folder": str(folder.path), "facts": facts, "events": events})
         return
     from chaosdrill.cli.screen.lines import event_line
-    from chaosdrill.cli.screen.verdicts import box, criteria
+    from chaosdrill.cli.screen.verdicts import box, checklist, cleared, criteria, overrides
     from chaosdrill.model.run import Verdict
 
     out = stdout()
+    for line in overrides(facts, out):
+        out.line(line)
     if facts.get("verdict"):
         verdict = Verdict.model_validate(facts["verdict"])
         for line in (*box(verdict, str(facts.get("title", "")), out), *criteria(verdict, out)):
             out.line(line)
     else:
         out.line(f"{clean(facts.get('title', ''))}: no verdict; {_unsealed(folder)}")
+    refused = next((event for event in events if event["event"] == "run.refused"), {})
+    for line in listed("refused", map(clean, refused.get("reasons") or ()), out):
+        out.line(line)
+    if cleared(facts):
+        out.line()
+    for line in checklist(cleared(facts), out):
+        out.line(line)
     out.line()
     origin = from_iso(facts["started"])
     for event in events:

@@ -88,7 +88,10 @@ class EngineOutcome(Record):
 
 
 class Evidence(Record):
-    """Everything a verdict may rest on, apart from the samples: read from the run folder alone."""
+    """Everything a verdict may rest on, apart from the samples: read from the run folder alone.
+
+    `refused` are the reasons why nothing was injected, with what to do; none for a run that was played.
+    """
 
     block: ChaosdrillBlock | None = None
     phases: tuple[Phase, ...] = ()
@@ -96,6 +99,7 @@ class Evidence(Record):
     faults: tuple[FaultOutcome, ...] = ()
     engine: EngineOutcome = EngineOutcome()
     abort: Abort | None = None
+    refused: tuple[str, ...] = ()
 
 
 State = Literal["held", "deviated", "inconclusive"]
@@ -130,10 +134,10 @@ class Line(Record):
 class Verdict(Record):
     """Five independent lines, the criteria behind the second, and what a shell sees.
 
-    execution: completed | aborted | errored · hypothesis: held | deviated | inconclusive | not evaluated ·
+    execution: completed | aborted | errored | refused · hypothesis: held | deviated | inconclusive | not evaluated ·
     response: within | outside | not exercised · cleanup: verified | unverified | failed · coverage: full |
     partial | none | unknown (no fault of ours in the file). word: HELD | DEVIATED | INCONCLUSIVE |
-    NOT EVALUATED | ABORTED | ERRORED | RESIDUE LEFT.
+    NOT EVALUATED | ABORTED | ERRORED | REFUSED | RESIDUE LEFT.
     """
 
     execution: Line

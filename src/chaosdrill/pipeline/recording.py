@@ -82,6 +82,7 @@ def refuse(folder: RunFolder, refusal: Refused, clock: Clock) -> None:
         journal.write("run.refused", reasons=list(reasons))
         journal.close()
         conclude(folder, ("html", "md", "json", "junit"), clock)
+        refusal.record = str(folder.path)
     except RecordUnusable:
         return  # The refusal itself is what counts, and it is about to be said.
 

@@ -32,6 +32,7 @@ def evidence(folder: RunFolder) -> Evidence:
         faults=tuple(_outcome(entry) for entry in ledger.entries(folder.file(LEDGER))),
         engine=_engine(folder, events),
         abort=_abort(events),
+        refused=_refused(events),
     )
 
 
@@ -73,6 +74,13 @@ def _abort(events: list[journal.Event]) -> Abort | None:
         requested=from_iso(asked["t"]),
         undone=from_iso(undone["t"]) if undone else None,
     )
+
+
+def _refused(events: list[journal.Event]) -> tuple[str, ...]:
+    found = next((e for e in events if e["event"] == "run.refused"), None)
+    if found is None:
+        return ()
+    return tuple(str(reason) for reason in found.get("reasons") or ()) or ("no reason is on record",)
 
 
 def _engine(folder: RunFolder, events: list[journal.Event]) -> EngineOutcome:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.record.samples import Samples
-from chaosdrill.report import sections
+from chaosdrill.report import checklist, sections
 from chaosdrill.report.blocks import Figure, Section, VerdictBox
 from chaosdrill.report.charts.shapes import Chart
 from chaosdrill.report.limits import limits
@@ -18,13 +18,17 @@ from chaosdrill.report.wording import verdict_box
 
 
 class Document(NamedTuple):
-    """A report before it has a format; `material` is what it was made from, for raw facts."""
+    """A report before it has a format; `material` is what it was made from, for raw facts.
+
+    `alerts` stand above everything: what was overridden.
+    """
 
     title: str
     subtitle: str
     box: VerdictBox
     sections: tuple[Section, ...]
     material: Material
+    alerts: tuple[str, ...] = ()
 
     @property
     def charts(self) -> tuple[Chart, ...]:
@@ -37,7 +41,9 @@ def document(folder: RunFolder, samples: Samples) -> Document:
     """Return the report on `folder`. Raises RecordUnusable when what it holds can't be understood."""
     found = material(folder, samples)
     parts = (
+        checklist.refusal(found),
         sections.what(found),
+        checklist.checklist(found),
         sections.hypothesis(found),
         sections.hit(found),
         sections.seen(found),
@@ -59,4 +65,5 @@ def document(folder: RunFolder, samples: Samples) -> Document:
         box=verdict_box(found),
         sections=tuple(part for part in parts if part is not None),
         material=found,
+        alerts=checklist.alerts(found),
     )

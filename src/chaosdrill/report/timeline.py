@@ -207,6 +207,20 @@ def _engine_ended(event: Event) -> Told:
     return f"Chaos Toolkit ended: {status}{error}", tone, True
 
 
+def _refused(event: Event) -> Told:
+    return f"Refused: {'; '.join(map(str, event.get('reasons') or ()))}", "bad", True
+
+
+def _lost(event: Event) -> Told:
+    why = f" ({event['why']})" if event.get("why") else ""
+    return f"Runner lost{why}, noticed by {event.get('by', 'nobody')}", "bad", True
+
+
+def _fenced(event: Event) -> Told:
+    by = f" by {event['by']}" if event.get("by") else ""
+    return f"Run fenced{by}: its runner may inject and write nothing any more", "warn", True
+
+
 def _judged(event: Event) -> Told:
     return f"Judged: {event.get('word')} (exit code {event.get('exit_code')})", None, True
 
@@ -246,6 +260,9 @@ _TELLERS: dict[str, Callable[[dict[str, Any]], Told]] = {
     "abort.requested": _abort,
     "unwind.started": _unwinding,
     "unwind.ended": _unwound,
+    "run.refused": _refused,
+    "runner.lost": _lost,
+    "run.fenced": _fenced,
     "run.judged": _judged,
     "run.sealed": _always("Record sealed", key=True),
     "note": _note,

@@ -23,6 +23,7 @@ _EXITS: dict[int, Tone] = {
     Exit.CRASH: "bad",
 }
 _TONES: dict[str, Tone] = {
+    "refused": "warn",
     "completed": "good", "aborted": "warn", "errored": "bad",
     "held": "good", "deviated": "bad", "inconclusive": "warn", "not evaluated": "plain",
     "within": "good", "outside": "bad", "not exercised": "plain",
@@ -64,8 +65,15 @@ def verdict_box(material: Material) -> VerdictBox:
 def claim(material: Material) -> str:
     """Return what the run showed, within its limits, as one sentence."""
     verdict = material.verdict
+    if material.evidence.refused:
+        return f"Refused before anything was injected, for {count(len(material.evidence.refused), 'reason')}."
     state = verdict.hypothesis.state if verdict else "not evaluated"
     return f"{_CLAIMS.get(state, f'Hypothesis {state} for')} {conditions(material)}."
+
+
+def count(number: int, noun: str) -> str:
+    """Return '1 reason', '2 reasons'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def conditions(material: Material) -> str:

@@ -16,6 +16,7 @@ from chaosdrill.verdict.wording import describe
 
 _WORDS = {
     Exit.RESIDUE: "RESIDUE LEFT",
+    Exit.REFUSED: "REFUSED",
     Exit.ABORTED: "ABORTED",
     Exit.DEVIATED: "DEVIATED",
     Exit.HELD: "HELD",
@@ -50,7 +51,9 @@ def _exit_code(evidence: Evidence, lines: dict[str, Line]) -> Exit:
     true = {Exit.HELD if lines["hypothesis"].state == "held" else Exit.INCONCLUSIVE}
     if not_proved_undone(evidence.faults):
         true.add(Exit.RESIDUE)
-    if lines["execution"].state == "aborted":
+    if lines["execution"].state == "refused":
+        true.add(Exit.REFUSED)
+    elif lines["execution"].state == "aborted":
         true.add(Exit.ABORTED)
     elif evidence.engine.status is None:
         # Whatever ended it, it did end early; 1 would be no answer.
@@ -66,6 +69,8 @@ def _word(code: Exit, lines: dict[str, Line]) -> tuple[str, str]:
     """Return the word for the whole, and the line that decided it."""
     if code is Exit.RESIDUE:
         return _WORDS[code], lines["cleanup"].text
+    if code is Exit.REFUSED:
+        return _WORDS[code], lines["execution"].text
     if code is Exit.ABORTED:
         word = _WORDS[code] if lines["execution"].state == "aborted" else "ERRORED"
         return word, lines["execution"].text

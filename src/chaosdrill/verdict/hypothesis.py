@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 from chaosdrill.model.run import CriterionResult, Evidence, Line, ProbeResult
 from chaosdrill.units import format_duration
-from chaosdrill.verdict.lines import failed_actions, gate_not_met
+from chaosdrill.verdict.lines import failed_actions, first, gate_not_met
 
 
 def hypothesis(evidence: Evidence, criteria: Sequence[CriterionResult]) -> Line:
     """Return held, deviated, inconclusive or not evaluated, and the sentence behind it."""
+    if evidence.refused:
+        return Line(state="not evaluated", text="the run was refused, so nothing was tried")
     engine = evidence.engine
     later = [probe for probe in engine.probes if probe.moment != "before"]
     active = any(fault.started is not None for fault in evidence.faults)
@@ -30,10 +32,10 @@ def hypothesis(evidence: Evidence, criteria: Sequence[CriterionResult]) -> Line:
     if engine.deviated and not wrong:
         wrong = ["Chaos Toolkit found the steady state not met"]
     if wrong:
-        return Line(state="deviated", text=_first(wrong))
+        return Line(state="deviated", text=first(wrong))
     doubt = _doubts(evidence, criteria, later, active)
     if doubt:
-        return Line(state="inconclusive", text=_first(doubt))
+        return Line(state="inconclusive", text=first(doubt))
     return Line(state="held", text=_held(evidence, criteria, later))
 
 
@@ -78,8 +80,3 @@ def _unmet(probe: ProbeResult) -> str:
         return f"the probe {probe.name} could not be read {probe.moment} the method: {probe.error}"
     seen = f"{probe.output} where {probe.tolerance} was expected"
     return f"the probe {probe.name} was not met {probe.moment} the method: {seen}"
-
-
-def _first(reasons: Sequence[str]) -> str:
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return reasons[0] + more

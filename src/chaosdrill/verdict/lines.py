@@ -16,7 +16,9 @@ _EARLY = 0.1
 
 
 def execution(evidence: Evidence) -> Line:
-    """Return whether the file was played to its end, was stopped, or broke."""
+    """Return whether the file was played to its end, was stopped, broke, or was never let start."""
+    if evidence.refused:
+        return Line(state="refused", text=first(evidence.refused))
     engine, abort = evidence.engine, evidence.abort
     if abort is not None:
         took = "" if abort.undone is None else f"; undone {_after(abort.undone - abort.requested)}"
@@ -74,6 +76,8 @@ def cleanup(evidence: Evidence) -> Line:
     if faults:
         count = "the fault was" if len(faults) == 1 else f"all {len(faults)} faults were"
         return Line(state="verified", text=f"{count} looked for again and not found")
+    if evidence.refused:
+        return Line(state="verified", text="nothing was injected")
     if any(activity.get("type") == "action" for activity in evidence.engine.activities):
         return Line(
             state="unverified",
@@ -84,6 +88,8 @@ def cleanup(evidence: Evidence) -> Line:
 
 def coverage(evidence: Evidence) -> Line:
     """Return how many of the planned targets were really hit, for as long as planned."""
+    if evidence.refused and not evidence.faults:
+        return Line(state="none", text="nothing was injected")
     if not evidence.planned:
         return Line(
             state="unknown", text="the file has no fault of chaosdrill's; what it hit is not on record"
@@ -128,6 +134,12 @@ def _lasted(outcome: FaultOutcome) -> float | None:
 
 def _after(seconds: float) -> str:
     return f"{format_duration(round(seconds, 3))} later"
+
+
+def first(reasons: Sequence[str]) -> str:
+    """Return the first of several reasons, and how many more there are."""
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return reasons[0] + more
 
 
 def _list(names: Sequence[str]) -> str:

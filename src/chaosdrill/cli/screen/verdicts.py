@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
 from chaosdrill.cli.screen.words import clean, short_name
-from chaosdrill.errors import Exit
+from chaosdrill.errors import Exit, NotCleared, Refused
 from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.pipeline import Outcome
 from chaosdrill.record.folder import RunFolder
@@ -33,6 +33,7 @@ LINES = (
 #: As wide as 'report' and no wider: the path of a report then just fits into 80 columns.
 PATHS = 8
 _COLOURS: dict[int, str] = {Exit.HELD: "green", Exit.RESIDUE: "red", Exit.DEVIATED: "red", Exit.CRASH: "red"}
+_REPORTS = ("report.html", "report.md", "report.json", "junit.xml")
 _MARKS = {"held": ("✓", "+"), "deviated": ("✗", "x"), "inconclusive": ("?", "?")}
 
 
@@ -57,6 +58,37 @@ def show_outcome(outcome: Outcome, as_json: bool) -> None:
             out.line(line)
     if verdict.exit_code != Exit.HELD:
         stderr().line(f"chaosdrill: {verdict.word.upper()}: {clean(verdict.why)}")
+
+
+def show_refusal(folder: RunFolder, refusal: Refused, *, as_json: bool) -> None:
+    """Print every reason on a line of its own, then where the record is; one line goes to standard error."""
+    out = stdout(forgiving=True)
+    reasons = refusal.reasons if isinstance(refusal, NotCleared) else (str(refusal),)
+    if as_json:
+        facts = folder.facts()
+        print_json(
+            {
+                "run": folder.id,
+                "folder": str(folder.path),
+                "word": "REFUSED",
+                "exit_code": int(refusal.exit_code),
+                "why": (facts.get("verdict") or {}).get("why") or str(refusal),
+                "reasons": list(reasons),
+                "verdict": facts.get("verdict"),
+                "reports": [str(folder.file(name)) for name in _REPORTS if folder.file(name).exists()],
+                "warnings": [],
+            },
+            out,
+        )
+    else:
+        out.line(out.paint("REFUSED: nothing was injected", fg="yellow", bold=True))
+        for reason in reasons:
+            out.line(beside("-", clean(reason), out, 2))
+        out.line()
+        out.line(beside("run", shown(folder.path), out, PATHS))
+        for line in _reports([folder.file(name) for name in _REPORTS if folder.file(name).exists()], out):
+            out.line(line)
+    stderr().line(f"chaosdrill: {clean(refusal)}")
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:
@@ -120,6 +152,41 @@ def criteria(verdict: Verdict, out: Stream) -> Iterator[str]:
             yield beside(_mark("deviated", out), words, out, 2)
 
 
+def overrides(facts: Mapping[str, Any], out: Stream) -> Iterator[str]:
+    """Yield what was overridden, in red, above everything else."""
+    for item in cleared(facts):
+        if item.get("state") == "overridden":
+            words = f"OVERRIDDEN: {clean(item.get('title', ''))}: {clean(item.get('said', ''))}"
+            by = f" ({clean(item['by'])})" if item.get("by") else ""
+            yield out.paint(beside("", f"{words}{by}", out, 0), fg="red", bold=True)
+
+
+def checklist(findings: Sequence[Mapping[str, Any]], out: Stream) -> Iterator[str]:
+    """Yield how each item of a checklist was decided, one item a line or more."""
+    for item in findings:
+        state = str(item.get("state", "unknown"))
+        sign, plain = _STATES.get(state, ("?", "?"))
+        words = f"{clean(item.get('title', ''))}: {state}"
+        who = " ".join(clean(item[key]) for key in ("by", "at") if item.get(key))
+        parts = [clean(item[key]) for key in ("said", "next_step") if item.get(key)]
+        told = "; ".join([*parts, *([who] if who else [])])
+        line = beside(sign if out.unicode else plain, f"{words}; {told}" if told else words, out, 2)
+        yield out.paint(line, fg="red") if state in ("failed", "overridden") else line
+
+
+def cleared(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the items that were decided before the run, from run.json; none in an older record."""
+    return [f for f in (facts.get("clearance") or {}).get("findings") or () if isinstance(f, dict)]
+
+
+_STATES = {
+    "proved": ("✓", "+"),
+    "attested": ("✓", "+"),
+    "not needed": ("-", "-"),
+    "failed": ("✗", "x"),
+    "overridden": ("!", "!"),
+    "pending": ("?", "?"),
+}
 _HEAD = ("  criterion", "worst", "margin", "n")
 
 

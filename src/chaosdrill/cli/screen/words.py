@@ -161,6 +161,17 @@ def _breach(e: Facts) -> str:
     return f"guard: {e.get('rule', '')}; seen: {e.get('value', '?')}"
 
 
+def _refused(e: Facts) -> str:
+    reasons = [str(reason) for reason in e.get("reasons") or ()]
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"REFUSED: {reasons[0] if reasons else 'no reason is on record'}{more}"
+
+
+def _lost(e: Facts) -> str:
+    why = f" ({e['why']})" if e.get("why") else ""
+    return f"RUNNER LOST{why}; {e.get('by', 'nobody')} takes over"
+
+
 _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "run.opened": lambda e: f"run {e.get('id', '')} opened",
     "scope.pinned": _pinned,
@@ -179,6 +190,9 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "engine.ended": _engine,
     "signals.stopped": lambda e: f"{count(e.get('samples', 0), 'sample')} taken",
     "note": lambda e: str(e.get("text", "")),
+    "run.refused": _refused,
+    "runner.lost": _lost,
+    "run.fenced": lambda e: f"run fenced by {e.get('by', 'somebody')}: its runner may write nothing any more",
     "run.judged": lambda e: f"verdict: {e.get('word', '?')}: {e.get('why', '')}",
 }
-_IMPORTANT = {"fault.active", "fault.failed", "guard.breach", "abort.requested"}
+_IMPORTANT = {"fault.active", "fault.failed", "guard.breach", "abort.requested", "runner.lost", "run.refused"}

@@ -1,7 +1,8 @@
 """The report as JUnit XML, for what a CI server shows beside a job.
 
 A failure is a claim that did not hold; an error is a question that could not be answered (inconclusive, a
-probe that raised, an undo that nobody has seen): neither passes. What was not part of the run is skipped.
+probe that raised, an undo that nobody has seen): neither passes. What was not part of the run is skipped. Of
+a run that was refused everything is skipped but the reasons, which are an error.
 """
 
 from __future__ import annotations
@@ -22,10 +23,16 @@ Outcome = Literal["passed", "failure", "error", "skipped"]
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _LINES: dict[str, dict[str, Outcome]] = {
-    "execution": {"completed": "passed", "aborted": "failure", "errored": "error"},
+    "execution": {"completed": "passed", "aborted": "failure", "errored": "error", "refused": "error"},
     "response": {"within": "passed", "outside": "failure", "not exercised": "skipped"},
     "cleanup": {"verified": "passed", "failed": "failure", "unverified": "error"},
     "coverage": {"full": "passed", "partial": "failure", "none": "failure", "unknown": "skipped"},
+}
+_ITEMS: dict[str, Outcome] = {
+    "proved": "passed",
+    "attested": "passed",
+    "not needed": "skipped",
+    "overridden": "skipped",
 }
 _CRITERIA: dict[str, Outcome] = {"held": "passed", "deviated": "failure", "inconclusive": "error"}
 
@@ -45,7 +52,7 @@ def files(document: Document) -> dict[str, str]:
 
 
 def render(document: Document) -> str:
-    """Return one test suite for the run, with a case for each criterion, each probe and each line."""
+    """Return one test suite for the run, with a case for each item, criterion, probe and line."""
     material = document.material
     found = list(cases(material))
     root = ElementTree.Element("testsuites")
@@ -77,12 +84,17 @@ def cases(material: Material) -> Iterator[Case]:
         yield Case("execution", "execution", "error", "the run has no verdict: it never came to its end")
         yield from _unjudged(material)
     else:
-        yield _line(verdict, "execution")
+        yield _execution(verdict, material.evidence.refused)
         for result in verdict.criteria:
             text = result.text or result.sentence
             yield Case("criteria", result.sentence, _CRITERIA[result.state], text)
+    yield from _checklist(material)
     yield from _probes(material)
-    if verdict is not None:
+    if verdict is not None and material.evidence.refused:
+        yield Case("hypothesis", "hypothesis", "skipped", verdict.hypothesis.text)
+        for name in ("response", "cleanup", "coverage"):
+            yield _line(verdict, name)._replace(outcome="skipped")
+    elif verdict is not None:
         if verdict.hypothesis.state == "not evaluated":
             yield Case("hypothesis", "hypothesis", "skipped", verdict.hypothesis.text)
         yield from (_line(verdict, name) for name in ("response", "cleanup", "coverage"))
@@ -95,6 +107,12 @@ def _line(verdict: Verdict, name: str) -> Case:
     return Case(name, shown, _LINES[name].get(line.state, "error"), text)
 
 
+def _execution(verdict: Verdict, reasons: tuple[str, ...]) -> Case:
+    """Return the first case; of a run that was refused it has every reason: CI shows no more."""
+    case = _line(verdict, "execution")
+    return case._replace(text="\n".join(("refused:", *reasons))) if reasons else case
+
+
 def _unjudged(material: Material) -> Iterator[Case]:
     block = material.evidence.block
     for criterion in block.criteria if block else ():
@@ -102,6 +120,13 @@ def _unjudged(material: Material) -> Iterator[Case]:
     left = [fault for fault in material.evidence.faults if not fault.undone]
     text = "; ".join(f"{fault.kind} on {fault.target}: {', '.join(fault.residue)}" for fault in left)
     yield Case("cleanup", "clean-up", "error" if left else "passed", text)
+
+
+def _checklist(material: Material) -> Iterator[Case]:
+    """Yield an item each; one that somebody has overridden, or that was not needed, was not passed."""
+    for item in (material.facts.get("clearance") or {}).get("findings") or ():
+        state, said = str(item.get("state", "")), str(item.get("said", ""))
+        yield Case("checklist", str(item.get("title", "")), _ITEMS.get(state, "error"), f"{state}: {said}")
 
 
 def _probes(material: Material) -> Iterator[Case]:

@@ -49,6 +49,8 @@ def _lines(document: Document) -> Iterator[str]:
     box = document.box
     yield f"# {text(document.title)}\n"
     yield f"{text(document.subtitle)}\n"
+    for alert in document.alerts:
+        yield f"> {_SIGNS['bad']} **{text(alert)}**\n"
     code = f" (exit code {box.exit_code})" if box.exit_code is not None else ""
     yield f"## {_SIGNS[box.tone]} {text(box.word)}{code}\n"
     yield f"**{text(box.sentence)}**\n"
