@@ -38,7 +38,7 @@ _SPAN_EXAMPLE = "'Tue-Thu 10:00-15:00', 'Mon,Wed 09:00-12:00' or '22:00-02:00'"
 def parse_span(text: str) -> Span:
     """Return the hours that `text` means: 'Tue-Thu 10:00-15:00', 'Mon,Wed 09:00-12:00', '22:00-02:00'.
 
-    Without days it is every day; 'Fri-Mon' goes over the weekend; 24:00 is the end of a day. Raises UnitError.
+    Without days it is every day; Fri-Mon is four days; 24:00 is the end of a day. Raises UnitError.
     """
     words = text.replace("\N{EN DASH}", "-").split()
     if len(words) not in (1, 2):
