@@ -10,14 +10,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaosdrill.errors import RecordUnusable, Refused
+from chaosdrill.errors import RecordUnusable, Refused, RunFenced
 from chaosdrill.ports import Clock
+from chaosdrill.record.failpoint import reached
 
 INTENDED, ACTIVE, UNDONE, FENCED = "intended", "active", "undone", "fenced"
 
@@ -49,6 +51,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """The line after which a run injects nothing: by whom, why, and when (epoch seconds)."""
+
+    by: str
+    why: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Undoing:
     """How an undo came out: when the fault was stopped (epoch seconds), and what was still found of it."""
 
@@ -58,17 +69,34 @@ class Undoing:
 
 
 class Ledger:
-    """The ledger of one run; safe to append to from several processes."""
+    """The ledger of one run; safe to append to from several processes and threads.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    The file stays open once it was used, so that a run folder that is removed meanwhile hides nothing from
+    whoever has to undo. `by` is whose ledger this is: once somebody else has drawn the line (`fence`), nothing
+    that this one tells is taken any more.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, by: str = "runner") -> None:
         self._path = path
         self._clock = clock
+        self._by = by
+        self._file = -1
+        self._turn = threading.Lock()
+
+    def open(self) -> None:
+        """Make the file, or open the one that is there, and keep it. Raises RecordUnusable."""
+        if self._file >= 0:
+            return
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise RecordUnusable(f"the ledger {self._path} cannot be written: {error.strerror}") from error
 
     def intend(self, entry: Entry) -> None:
         """Write that `entry` is about to be injected.
 
-        Raises Refused when the run has been fenced, and RecordUnusable when the line can't be written: in
-        both cases nothing may be injected.
+        Raises Refused when the run has been fenced, and RecordUnusable when the line can't be written, or
+        would be where nobody finds it: in all cases nothing may be injected.
         """
         line = {
             "state": INTENDED,
@@ -81,18 +109,24 @@ class Ledger:
             "duration": entry.duration,
             "record": entry.record,
         }
+        reached("ledger.intending")
         with self._locked() as file:
-            if any(row.get("state") == FENCED for row in _rows(self._path)):
+            if _last_fence(_rows(file)):
                 raise Refused(f"not injecting {entry.kind}: this run has been fenced and is being undone")
+            if not self._findable():
+                raise RecordUnusable(f"the ledger {self._path} is gone, so nobody could undo from it")
             self._append(file, line, sync=True)
+        reached("ledger.intended")
 
     def active(self, entry_id: str) -> None:
-        """Write that the fault was seen to be on."""
-        with self._locked() as file:
+        """Write that the fault was seen to be on. Raises RunFenced when somebody else has taken over."""
+        reached("ledger.activating")
+        with self._allowed() as file:
             self._append(file, {"state": ACTIVE, "id": entry_id}, sync=False)
+        reached("ledger.active")
 
     def undone(self, entry_id: str, undoing: Undoing, how: str) -> None:
-        """Write that the fault was undone, when, and what was still found of it."""
+        """Write that the fault was undone, when, and what was still found of it. Raises RunFenced as `active`."""
         line = {
             "state": UNDONE,
             "id": entry_id,
@@ -101,38 +135,62 @@ class Ledger:
             "how": how,
             "error": undoing.error,
         }
-        with self._locked() as file:
+        reached("ledger.undoing")
+        with self._allowed() as file:
             self._append(file, line, sync=True)
+        reached("ledger.undone")
 
-    def fence(self, by: str) -> None:
-        """Draw the line after which no fault of this run is accepted any more."""
+    def fence(self, by: str, why: str = "") -> None:
+        """Draw the line after which no fault of this run is accepted, and nothing from those before `by`."""
+        reached("ledger.fencing")
         with self._locked() as file:
-            self._append(file, {"state": FENCED, "by": by}, sync=True)
+            self._append(file, {"state": FENCED, "by": by, "why": why}, sync=True)
+        reached("ledger.fenced")
 
     def fenced(self) -> str:
-        """Return who drew the line after which this run may inject nothing; empty while nobody has."""
-        return next((str(row.get("by", "?")) for row in _rows(self._path) if row.get("state") == FENCED), "")
+        """Return who has drawn the line after which this run may inject nothing; empty while nobody has."""
+        return next((fence.by for fence in reversed(self.fences())), "")
+
+    def fences(self) -> list[Fence]:
+        """Return every fence in order; the last one's owner has the say."""
+        return fences(self._path if self._file < 0 else self._file)
 
     def entries(self) -> list[Entry]:
         """Return every fault in the order of its intention; empty when there is no ledger."""
-        return entries(self._path)
+        return entries(self._path if self._file < 0 else self._file)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        try:
-            file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise RecordUnusable(f"the ledger {self._path} cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._turn:
+            self.open()
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield self._file
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @contextmanager
+    def _allowed(self) -> Iterator[int]:
+        with self._locked() as file:
+            owner = _last_fence(_rows(file))
+            if owner not in ("", "runner", self._by):
+                raise RunFenced(f"not writing: this run was taken over by {owner}, who undoes and records it")
             yield file
-        finally:
-            os.close(file)
+
+    def _findable(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._file), self._path.stat())
+        except OSError:
+            return False
 
     def _append(self, file: int, line: dict[str, Any], *, sync: bool) -> None:
         stamped = {"t": self._clock.now(), "mono": self._clock.mono(), **line}
         data = (json.dumps(stamped, separators=(",", ":")) + "\n").encode()
         try:
+            size = os.fstat(file).st_size
+            if size and os.pread(file, 1, size - 1) != b"\n":
+                # A line that was torn by a full disk or a kill must not swallow this one.
+                data = b"\n" + data
             # One write call: with O_APPEND the line is there whole or, on a full disk, visibly torn.
             if os.write(file, data) != len(data):
                 raise OSError(28, "no space left")
@@ -142,10 +200,19 @@ class Ledger:
             raise RecordUnusable(f"the ledger {self._path} cannot be written: {error.strerror}") from error
 
 
-def entries(path: Path) -> list[Entry]:
-    """Return every fault in the ledger at `path`, in order of intention, passing over a torn last line."""
+def fences(ledger: Path | int) -> list[Fence]:
+    """Return every fence in the ledger at a path or descriptor, in order."""
+    return [
+        Fence(str(row.get("by", "?")), str(row.get("why", "")), float(row.get("t", 0.0)))
+        for row in _rows(ledger)
+        if row.get("state") == FENCED
+    ]
+
+
+def entries(ledger: Path | int) -> list[Entry]:
+    """Return every fault in the ledger at a path or descriptor, in order of intention, passing over torn lines."""
     found: dict[str, Entry] = {}
-    for row in _rows(path):
+    for row in _rows(ledger):
         state, moment = row.get("state"), float(row.get("t", 0.0))
         if state == INTENDED:
             found[row["id"]] = Entry(
@@ -171,15 +238,30 @@ def entries(path: Path) -> list[Entry]:
     return list(found.values())
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _last_fence(rows: Iterator[dict[str, Any]]) -> str:
+    owner = ""
+    for row in rows:
+        if row.get("state") == FENCED:
+            owner = str(row.get("by", "?"))
+    return owner
+
+
+def _rows(ledger: Path | int) -> Iterator[dict[str, Any]]:
     try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
+        data = _contents(ledger) if isinstance(ledger, int) else ledger.read_bytes()
     except FileNotFoundError:
         return
-    for line in lines:
+    for line in data.splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict):
             yield row
+
+
+def _contents(descriptor: int) -> bytes:
+    data = b""
+    while block := os.pread(descriptor, 1 << 20, len(data)):
+        data += block
+    return data
