@@ -28,6 +28,8 @@ LONGEST_SOCKET_PATH = 100
 
 _STATE = "state.json"
 _LOCK = "lock"
+#: The lock of the run that acts on this sandbox; chaosdrill.targets takes it.
+_RUN_LOCK = "run.lock"
 _OURS = (_STATE, _STATE + ".new", "supervisor.log", "control.sock", "data", "logs")
 
 
@@ -71,11 +73,15 @@ def locked(directory: Path, patience: float) -> Iterator[int]:
     The lock goes with the open file, so a process that inherits the descriptor keeps holding it. Raises
     Refused when somebody else holds it for longer.
     """
-    make_private(directory)
     path = directory / _LOCK
     deadline = _CLOCK.mono() + patience
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Each time, because whoever held the lock before may have removed the folder with it.
+        make_private(directory)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held it before may have deleted the file: then this lock is on a file nobody will see.
@@ -144,7 +150,26 @@ def remove(directory: Path) -> None:
 
 
 def remove_lock(directory: Path) -> None:
-    """Delete the lock, which the caller holds, and the folder too when nothing of anybody else is in it."""
+    """Delete the lock, which the caller holds, and the folder too when nothing of anybody else is in it.
+
+    The lock of a run stays when somebody has it, or died with it: it says so to the next run.
+    """
+    _remove_free(directory / _RUN_LOCK)
     (directory / _LOCK).unlink(missing_ok=True)
     with suppress(OSError):
         directory.rmdir()
+
+
+def _remove_free(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_size == 0 and _same_file(descriptor, path):
+            path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(descriptor)

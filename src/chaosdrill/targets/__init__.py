@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from chaosdrill.errors import Refused
-from chaosdrill.ports import Lever, Locks, Rollouts, Strays, Target
+from chaosdrill.ports import Lever, Locks, Owner, Rollouts, Strays, Target
 
 _TARGETS = {"sandbox": "chaosdrill.targets.sandbox:SandboxTarget"}
 #: What is locked for a file that names no system: the file itself.
 _FILE = "file:"
+#: The lock of a system, in its directory.
+RUN_LOCK = "run.lock"
 
 
 def systems() -> tuple[str, ...]:
@@ -44,9 +47,31 @@ def open_locks(territory: str) -> Locks:
     from chaosdrill.targets.locks import FileLocks
 
     if territory.startswith(_FILE):
-        name = hashlib.sha256(territory.encode()).hexdigest()[:16]
-        return FileLocks(_user_wide() / "locks" / name)
-    return FileLocks(_place(territory) / "run.lock")
+        # The same file by another name is the same experiment.
+        place = Path(territory.removeprefix(_FILE)).resolve()
+        name = hashlib.sha256(str(place).encode(errors="surrogateescape")).hexdigest()[:16]
+        return FileLocks(_user_wide() / "locks" / name, f"the experiment {place.name}")
+    return FileLocks(_place(territory) / RUN_LOCK, f"the {territory}")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A target that a run has, or had when it died: `system` is empty for an experiment file."""
+
+    system: str
+    owner: Owner
+    stale: bool
+    locks: Locks
+
+
+def taken() -> list[Taken]:
+    """Return every target that somebody has, systems first; also those of runs that died with them."""
+    from chaosdrill.targets.locks import FileLocks
+
+    places = [(system, open_locks(system)) for system in _TARGETS]
+    places += [("", FileLocks(path)) for path in sorted((_user_wide() / "locks").glob("*"))]
+    found = [(system, locks, locks.owner()) for system, locks in places]
+    return [Taken(system, *owner, locks) for system, locks, owner in found if owner is not None]
 
 
 def open_lever(system: str) -> Lever:
