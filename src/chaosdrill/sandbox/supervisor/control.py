@@ -35,6 +35,7 @@ class Control:
         self._faults = faults
         self._since = clock.now()
         self._fixes: list[str] = []
+        self._rolling: list[str] = []
         self._one_at_a_time = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._commands: dict[str, Callable[[Question], Awaitable[Any]]] = {
@@ -91,6 +92,7 @@ class Control:
             "shop_url": f"http://127.0.0.1:{fleet.shop_port}",
             "settings": fleet.payment_settings,
             "fixes": self._fixes,
+            "rolling": self._rolling,
             "load": fleet.load,
             "instances": [_facts(i) for i in instances],
             "faults": self._faults.facts(),
@@ -130,13 +132,18 @@ class Control:
         changes = topology.FIXES.get(name)
         if changes is None:
             raise Impossible(f"the sandbox knows no fix {name!r}, only {', '.join(topology.FIXES)}")
-        before = dict(self._fleet.payment_settings)
         async with self._one_at_a_time:
+            before = dict(self._fleet.payment_settings)
             values = {k: topology.PAYMENT_SETTINGS[k] for k in changes} if undo else changes
             self._fleet.payment_settings.update(values)
             self._fixes = [f for f in self._fixes if f != name] + ([] if undo else [name])
             if self._fleet.payment_settings != before:
-                await self._fleet.roll(topology.SCALED)
+                # Said while it lasts: nobody should experiment on a system that is being changed.
+                self._rolling.append(name)
+                try:
+                    await self._fleet.roll(topology.SCALED)
+                finally:
+                    self._rolling.remove(name)
         return {key: [before[key], self._fleet.payment_settings[key]] for key in changes}
 
     async def _down(self, _: Question) -> None:
