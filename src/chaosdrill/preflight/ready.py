@@ -24,7 +24,7 @@ class Waiting:
 
 
 def asked(notified: Notified, *, announced: bool) -> Waiting:
-    """Return who has to answer: the responders; for an unannounced drill the guardians, never the responders."""
+    """Return who has to answer: the responders, or the guardians alone when the drill is unannounced."""
     raise NotImplementedError
 
 
