@@ -137,7 +137,10 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalUse:
-    """An approval that a clearance rests on: who signed, when, until when, and what it overrides."""
+    """An approval that a clearance rests on: who signed, when, until when, and what it overrides.
+
+    `use` counts its starts, this one included; `key` is the signing key's SHA-256.
+    """
 
     id: str
     approver: str
@@ -148,6 +151,7 @@ class ApprovalUse:
     overrides: tuple[str, ...] = ()
     words: str = ""
     use: int = 0
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
