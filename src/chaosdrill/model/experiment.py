@@ -121,6 +121,14 @@ class AnswerSpec(Frozen):
         return self
 
 
+class AnswersFile(Frozen):
+    """NAME.chaosdrill.yaml beside an experiment that has a block of its own: answers, and nothing else."""
+
+    name: Literal["chaosdrill"] = Field("chaosdrill", description="marks the file as ours")
+    version: Literal[1, "1"] = Field(1, description="of this format")
+    checklist: dict[str, AnswerSpec] = Field({}, description="answers to items of the checklist")
+
+
 class ChaosdrillBlock(Frozen):
     """Everything that chaosdrill adds to a Chaos Toolkit experiment."""
 

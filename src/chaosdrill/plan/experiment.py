@@ -31,6 +31,8 @@ from chaosdrill.units import UnitError, parse_duration
 
 __all__ = ["ExperimentFile", "FaultAction", "read_experiment"]
 
+#: How the file is called that says more about an experiment that can't be edited.
+BESIDE = ".chaosdrill.yaml"
 #: What ChaosdrillBlock.time_limit says when a file does not.
 _TIME_LIMIT = 3600.0
 
@@ -45,6 +47,13 @@ class ExperimentFile:
     warnings: tuple[Problem, ...]
     block_node: Node | None
     known: Variables
+    beside: Document | None = None
+
+    @property
+    def block_path(self) -> Path:
+        """The file that our block stands in: this one, or NAME.chaosdrill.yaml beside it."""
+        inside = self.beside is None or self.block_node is not self.beside.root
+        return self.document.source if inside or self.beside is None else self.beside.source
 
     @property
     def path(self) -> Path:
@@ -106,9 +115,40 @@ def read_experiment(path: str | Path) -> ExperimentFile:
         raise InvalidFile(str(document.source), found.errors)
     with suppress(Enough):
         doubt(document.root, outline, known, found)
+    beside, block = _beside(document.source), outline.block
+    if beside is not None:
+        block = _block_beside(beside, block, known, faults)
     return ExperimentFile(
-        document, _title(document.root), tuple(faults), _sorted(found.warnings), outline.block, known
+        document, _title(document.root), tuple(faults), _sorted(found.warnings), block, known, beside
     )
+
+
+def _beside(source: Path) -> Document | None:
+    """Return NAME.chaosdrill.yaml beside the file NAME.yaml, None where there is none."""
+    place = source.with_name(f"{source.stem}{BESIDE}")
+    return read(place) if place != source and place.exists() else None
+
+
+def _block_beside(beside: Document, block: Node | None, known: Variables, faults: list[FaultAction]) -> Node:
+    """Return the block that counts: the file's own, with further answers beside it, or the one beside it.
+
+    Raises InvalidFile with every problem and its place in the file beside.
+    """
+    from chaosdrill.plan.checks.block import check_answers, check_block
+
+    found = Findings()
+    with suppress(Enough):
+        found.add(beside.problems)
+        if beside.root.kind != "map":
+            found.error(beside.root, "a mapping belongs here", "the fields of a chaosdrill block")
+        elif block is None:
+            check_block(beside.root, known, found)
+            _check_durations(beside.root, faults, found)
+        else:
+            check_answers(beside.root, block, found)
+    if found.errors:
+        raise InvalidFile(str(beside.source), found.errors)
+    return beside.root if block is None else block
 
 
 def check_variables(file: ExperimentFile, given: Sequence[str]) -> None:

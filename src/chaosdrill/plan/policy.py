@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from os import environ as process_environment
 from pathlib import Path
 
-from chaosdrill.errors import UsageError
+from chaosdrill.errors import InvalidFile, UsageError
 from chaosdrill.model.policy import POLICY_FILE, SANDBOX, Rules
+from chaosdrill.plan.checks.findings import Findings, nearest
 
 
 def find_policy(source: Path, config: Path | None = None) -> Path | None:
@@ -22,11 +25,44 @@ def find_policy(source: Path, config: Path | None = None) -> Path | None:
     return None
 
 
-def read_rules(path: Path | None, environment: str) -> Rules:
+def read_rules(
+    path: Path | None, environment: str, variables: Mapping[str, str] = process_environment
+) -> Rules:
     """Return the rules of `environment`; the sandbox's are built in where no policy speaks of it.
 
-    Raises InvalidFile for a policy with problems, and UsageError for an environment that nobody has defined.
+    `variables` are what ${NAME} in an address means. Raises InvalidFile for a policy with problems, and
+    UsageError for an environment that nobody has defined.
     """
-    if path is None and environment == "sandbox":
-        return SANDBOX
-    raise UsageError(f"there is no environment {environment!r}", next_step="define it in chaosdrill.yaml")
+    if path is None:
+        if environment == "sandbox":
+            return SANDBOX
+        hint = "define it in chaosdrill.yaml beside the experiments; `chaosdrill init` writes one"
+        raise UsageError(f"there is no environment {environment!r}", next_step=hint)
+    # Imported here: a run without a policy pays for no reader.
+    from chaosdrill.plan.checks.rules import check_policy, rules_of
+    from chaosdrill.plan.reader import read
+
+    found = Findings()
+    document = read(path)
+    policy = check_policy(document, found)
+    if policy is None or found.errors:
+        raise InvalidFile(str(path), found.errors)
+    if environment not in policy.environments:
+        if environment == "sandbox":
+            return SANDBOX
+        hint = nearest(environment, ["sandbox", *policy.environments])
+        raise UsageError(f"{path} has no environment {environment!r}", next_step=hint)
+    rules = rules_of(policy, environment, document, variables, found)
+    if found.errors:
+        raise InvalidFile(str(path), found.errors)
+    return rules
+
+
+def check(path: Path) -> None:
+    """Raise InvalidFile with everything that is wrong with the policy at `path`, UsageError without it."""
+    from chaosdrill.plan.checks.rules import check_policy
+    from chaosdrill.plan.reader import read
+
+    found = Findings()
+    if check_policy(read(path), found) is None or found.errors:
+        raise InvalidFile(str(path), found.errors)

@@ -43,7 +43,7 @@ def resolve_block(file: ExperimentFile, configuration: Mapping[str, Any]) -> Cha
                 written[id(node)] = text
         block = type_block(file.block_node, written, found)
     if block is None or found.errors:
-        raise InvalidFile(str(file.path), found.errors)
+        raise InvalidFile(str(file.block_path), found.errors)
     return block
 
 

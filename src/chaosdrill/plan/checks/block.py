@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from chaosdrill.model.checklist import ITEMS
-from chaosdrill.model.experiment import ChaosdrillBlock
+from chaosdrill.model.experiment import AnswersFile, ChaosdrillBlock
 from chaosdrill.plan.checks.bounds import check_bounds
 from chaosdrill.plan.checks.findings import Findings
 from chaosdrill.plan.checks.shapes import Shape, typed
@@ -18,7 +18,11 @@ from chaosdrill.plan.checks.variables import Variables, check_references
 from chaosdrill.plan.reader import Node, shown
 
 _SOURCE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_BLOCK = Shape(ChaosdrillBlock, "the chaosdrill block", {("checklist",): tuple(ITEMS)}, variables=True)
+_ITEMS: dict[tuple[str, ...], tuple[str, ...]] = {("checklist",): tuple(ITEMS)}
+_BLOCK = Shape(ChaosdrillBlock, "the chaosdrill block", _ITEMS, variables=True)
+_ANSWERS = Shape(AnswersFile, "a file of answers", _ITEMS)
+_BLOCK_KEYS = {field.alias for field in ChaosdrillBlock.model_fields.values()}
+_ANSWERS_KEYS = {field.alias for field in AnswersFile.model_fields.values()}
 
 
 def check_block(block: Node, variables: Variables, found: Findings) -> None:
@@ -30,6 +34,21 @@ def check_block(block: Node, variables: Variables, found: Findings) -> None:
         else:
             check_references(node, variables, found, secrets=False, path=path)
     type_block(block, {}, found)
+
+
+def check_answers(answers: Node, block: Node, found: Findings) -> None:
+    """Note everything wrong with answers that stand beside an experiment with a `block` of its own."""
+    own = block.get("checklist")
+    for key, _ in answers.fields.values():
+        if key.text in _BLOCK_KEYS - _ANSWERS_KEYS:
+            found.error(key, f"{shown(key.text)} belongs into the experiment's own block", "", key.text)
+    typed(_ANSWERS, answers, found)
+    given = answers.get("checklist")
+    for key, _ in given.fields.values() if given is not None else ():
+        answered = own.fields.get(key.text) if own is not None else None
+        if answered is not None:
+            hint = f"the experiment says it on line {answered[0].line}"
+            found.error(key, f"{shown(key.text)} is answered twice", hint, f"checklist.{key.text}")
 
 
 def type_block(block: Node, written: dict[int, str], found: Findings) -> ChaosdrillBlock | None:
