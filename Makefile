@@ -26,7 +26,7 @@ demo: $(VENV)/.run
 	$(BIN)/chaosdrill demo
 
 test: $(VENV)/.dev
-	tools/need-packages chromium:chromium
+	tools/need-packages chromium:chromium prometheus-alertmanager:prometheus-alertmanager
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
