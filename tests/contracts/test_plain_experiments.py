@@ -126,7 +126,14 @@ def test_a_hypothesis_that_deviates_ends_with_7_and_a_held_one_with_0(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     assert _chaosdrill(PLAIN / "rollbacks.yaml", tmp_path, environment)[1] == 7
-    assert _chaosdrill(PLAIN / "process.json", tmp_path, environment)[1] == 0
+    experiment = json.loads((PLAIN / "process.json").read_text())
+    experiment["method"] = [a for a in experiment["method"] if a["name"] != "exits-with-one"]
+    (tmp_path / "held.json").write_text(json.dumps(experiment))
+    assert _chaosdrill(tmp_path / "held.json", tmp_path, environment)[1] == 0
+
+
+def test_an_action_that_exits_with_1_is_never_held(environment: dict[str, str], tmp_path: Path) -> None:
+    assert _chaosdrill(PLAIN / "process.json", tmp_path, environment)[1] == 5
 
 
 def test_a_secret_is_in_no_file_of_the_run(environment: dict[str, str], tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from chaostoolkit.check import check_hypothesis_strategy_spelling
 
 from chaosdrill import redact
 from chaosdrill.clock import SystemClock
-from chaosdrill.ctk import channel, expansion
+from chaosdrill.ctk import channel, controls, expansion
 from chaosdrill.ctk.observer import Observer
 from chaosdrill.record import context
 from chaosdrill.record.folder import ENGINE, ENGINE_LOG, LEDGER
@@ -54,10 +54,12 @@ class Loaded:
         self.variables = merge_vars(
             convert_vars(options.get("var") or []), list(options.get("var_file") or [])
         )
-        chaoslib.control.load_global_controls(self.settings, list(options.get("control_file") or []))
+        with controls.importing():
+            chaoslib.control.load_global_controls(self.settings, list(options.get("control_file") or []))
         self.experiment = load_experiment(request["source"], self.settings)
         _same_bytes(request)
         ensure_experiment_is_valid(self.experiment)
+        controls.check(self.experiment)
         self.configuration, self.secrets = expansion.resolve(self.experiment, self.variables)
         self.faults = expansion.fault_actions(self.experiment, self.configuration, self.secrets)
         self.experiment["dry"] = Dry.from_string(options.get("dry"))
@@ -145,6 +147,12 @@ class EngineProcess:
         self._events.redactor.learn(redact.named_secrets(loaded.configuration))
         return loaded
 
+    def _control_failed(self, name: str, error: str) -> None:
+        """Stop at the next activity: a gate that breaks is shut."""
+        if self._context is not None:
+            self._context.stopping.set()
+        self._events.send({"event": "run.stopping", "reason": f"the control {name} failed: {error}"})
+
     @staticmethod
     def _prepared(loaded: Loaded) -> dict[str, Any]:
         return {
@@ -165,6 +173,7 @@ class EngineProcess:
         self._context = run
         _log_into(folder / ENGINE_LOG, self._events.redactor)
         observer = Observer(self._events, run)
+        controls.watch(self._control_failed)
         if self._aborting.is_set():
             run.stopping.set()
         notify(loaded.settings, RunFlowEvent.RunStarted, loaded.experiment)

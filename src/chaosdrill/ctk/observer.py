@@ -14,6 +14,7 @@ from chaoslib.run import RunEventHandler
 
 from chaosdrill.ctk.channel import Events
 from chaosdrill.record.context import RunContext
+from chaosdrill.record.outcome import refused
 
 #: What `chaoslib.exit.exit_gracefully` leaves with: rollbacks are still played where the strategy says so.
 GRACEFUL_EXIT = 20
@@ -41,7 +42,10 @@ class Observer(RunEventHandler):
         self._hypothesis("before")
 
     def hypothesis_before_completed(self, experiment: Any, state: Any, journal: Any) -> None:  # noqa: ARG002
+        """Tell of it; where the gate is shut, nothing will be done, so there is nothing to roll back."""
         self._hypothesis_met("before", state)
+        if state is not None and not state.get("steady_state_met"):
+            experiment["rollbacks"] = []
 
     def start_continuous_hypothesis(self, frequency: int) -> None:  # noqa: ARG002
         self._events.send({"event": "hypothesis.started", "moment": "during"})
@@ -79,8 +83,10 @@ class Observer(RunEventHandler):
         """Tell how it ended; leave when it ended because the run is stopping."""
         lines = run.get("exception") or [""]
         said = str(lines[-1]).strip().removeprefix("chaoslib.exceptions.ActivityFailed: ")
-        error = {"error": said} if said else {}
         status = {"status": run.get("status", "interrupted")}
+        if status["status"] == "succeeded" and (no := refused(run)):
+            status, said = {"status": "failed"}, no
+        error = {"error": said} if said else {}
         self._events.send({"event": "activity.ended", **self._named(activity), **status, **error})
         self._leave_if_stopping()
 

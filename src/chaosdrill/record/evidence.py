@@ -18,6 +18,7 @@ from chaosdrill.model.run import (
 )
 from chaosdrill.record import journal, ledger
 from chaosdrill.record.folder import ENGINE, JOURNAL, LEDGER, RunFolder
+from chaosdrill.record.outcome import refused
 
 
 def evidence(folder: RunFolder) -> Evidence:
@@ -99,7 +100,9 @@ def _engine(folder: RunFolder, events: list[journal.Event]) -> EngineOutcome:
         probes=tuple(_probes(said.get("steady_states") or {})),
         activities=tuple(_activity(run) for run in runs),
         failed_activities=tuple(
-            _activity(run)["name"] for run in runs if run.get("status") not in ("succeeded", None)
+            _activity(run)["name"]
+            for run in runs
+            if run.get("status") not in ("succeeded", None) or refused(run)
         ),
         error=error,
     )
