@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line and exit with its answer.
 
-    `run` starts its engine first of all: Chaos Toolkit takes longer to load than everything of ours.
+    `run` starts its engine and its watchdog first of all: they load while we do, and Chaos Toolkit takes longest.
     """
     arguments = sys.argv[1:]
     if arguments[:1] != ["run"]:
@@ -16,10 +16,15 @@ def main() -> None:
     from chaosdrill.ctk import process
 
     process.start_spare()
+    # The watchdog after it, because that is ready sooner; from the main thread, which ends last.
+    from chaosdrill.watchdog import line
+
+    line.start_spare()
     try:
         _answer(arguments)
     finally:
         process.end_spare()
+        line.end_spare()
 
 
 def _answer(arguments: list[str]) -> None:

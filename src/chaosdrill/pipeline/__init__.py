@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from importlib import import_module
 
-from chaosdrill.errors import Refused, RunUnrecorded
+from chaosdrill.errors import Exit, RecordUnusable, Refused, RunUnrecorded
 from chaosdrill.execute.runner import Parts, Runner
 from chaosdrill.execute.sampling import Sampling
 from chaosdrill.model.checklist import Clearance
@@ -45,10 +45,7 @@ def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
         raise
     watcher.planned(planned)
     folder = open_record(drafted, planned, workshop)
-    try:
-        return _carry_out(planned, folder, workshop, watcher)
-    finally:
-        running.unregister(folder.path)
+    return _carry_out(planned, folder, workshop, watcher)
 
 
 def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watcher) -> Outcome:
@@ -58,29 +55,47 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
     try:
         journal.write("run.opened", id=folder.id, title=plan.title)
         lock = _lock(plan, folder, workshop)
+        folder.update_facts(recovery=_for_recovery(plan))
         workshop.lifeline.arm(_orders(plan, folder, workshop), [lock.descriptor])
         signals = signals_of(plan, workshop)
         clearance = clear(plan, workshop, folder, journal)
         folder.update_facts(clearance=clearance.as_json())
+        workshop.lifeline.armed()
         confirm(clearance, plan, workshop)
         execute(clearance, plan, signals, (folder, journal), workshop, watcher)
+        workshop.lifeline.rest()
     except (Refused, KeyboardInterrupt) as stopped:
         # Nothing was injected: refused by us, or by somebody who changed their mind in time.
         journal.close()
         refusal = stopped if isinstance(stopped, Refused) else Refused(f"interrupted {stopped}".rstrip())
         refuse(folder, refusal, workshop.clock)
-        workshop.lifeline.done()
-        if lock is not None:
-            lock.release()
+        _leave(folder, workshop, lock)
+        raise
+    except RunUnrecorded as failure:
+        _leave(folder, workshop, lock if failure.exit_code != Exit.RESIDUE else None)
         raise
     finally:
         journal.close()
         watcher.closed()
-    outcome = conclude(folder, plan.draft.request.formats, workshop.clock)
-    workshop.lifeline.done()
-    if outcome.verdict.cleanup.state != "failed":
-        lock.release()
+    try:
+        outcome = conclude(folder, plan.draft.request.formats, workshop.clock)
+    except RecordUnusable as error:
+        _leave(folder, workshop, lock)
+        raise RunUnrecorded(str(error), ()) from error
+    _leave(folder, workshop, lock if outcome.verdict.cleanup.state != "failed" else None)
     return outcome
+
+
+def _leave(folder: RunFolder, workshop: Workshop, lock: Lock | None) -> None:
+    """Let the watchdog go, and give the target back, unless something is left on it.
+
+    Whoever leaves in another way, by a mistake of ours or because the run was taken over, leaves the rest to
+    the watchdog.
+    """
+    workshop.lifeline.done()
+    if lock is not None:
+        lock.release()
+    running.unregister(folder.path)
 
 
 def _lock(plan: Plan, folder: RunFolder, workshop: Workshop) -> Lock:
@@ -97,6 +112,11 @@ def _lock(plan: Plan, folder: RunFolder, workshop: Workshop) -> Lock:
 def _territory(plan: Plan) -> str:
     """Return what is locked: the system, or, for a file that names none, the file itself."""
     return plan.rules.system if plan.target is not None else f"file:{plan.file.path.absolute()}"
+
+
+def _for_recovery(plan: Plan) -> Mapping[str, object]:
+    """Return what is needed to finish the run when every process of it is gone, say after a reboot."""
+    return {"cwd": os.getcwd(), "territory": _territory(plan), "request": dict(plan.orders)}  # noqa: PTH109
 
 
 def _orders(plan: Plan, folder: RunFolder, workshop: Workshop) -> Mapping[str, object]:
@@ -122,11 +142,13 @@ def execute(
     sampling = None
     if plan.block is not None and signals:
         sampling = Sampling(signals, plan.block, SampleWriter(folder.file(SAMPLES)))
+    ledger = Ledger(folder.file(LEDGER), workshop.clock)
+    ledger.open()
     parts = Parts(
         clock=workshop.clock,
         folder=folder,
         journal=journal,
-        ledger=Ledger(folder.file(LEDGER), workshop.clock),
+        ledger=ledger,
         engine=workshop.engine,
         lifeline=workshop.lifeline,
         lever=workshop.open_lever(plan.rules.system),

@@ -16,7 +16,7 @@ _MOST_LOOKS = 6000  # 30 s: a test that died must not leave anybody standing.
 
 
 def reached(step: str) -> None:
-    """Say that this process is at `step`, and wait for DIR/go, at most 30 s; return at once for other steps."""
+    """Say that this process is at `step` and wait for DIR/go, at most 30 s; other steps return at once."""
     wanted = os.environ.get(VARIABLE)
     if wanted is None:
         return

@@ -17,12 +17,13 @@ from typing import Any
 
 from chaosdrill import redact
 from chaosdrill.errors import RecordUnusable, UsageError
+from chaosdrill.record import ledger
 
-RUN, JOURNAL, INBOX, LEDGER = "run.json", "journal.jsonl", "inbox.jsonl", "ledger.jsonl"
+RUN, JOURNAL, INBOX, LEDGER = "run.json", "journal.jsonl", "inbox.jsonl", ledger.NAME
 SAMPLES, ENGINE, ENGINE_LOG = "samples.csv", "engine.json", "engine.log"
 
 #: What a checksum would be stale for: files that are still written after sealing, or hold the checksums.
-_UNSUMMED = {RUN, INBOX}
+_UNSUMMED = {RUN, INBOX, "watchdog.log"}
 
 
 class RunFolder:

@@ -21,6 +21,8 @@ from chaosdrill.errors import RecordUnusable, Refused, RunFenced
 from chaosdrill.ports import Clock
 from chaosdrill.record.failpoint import reached
 
+#: Its name in a run folder.
+NAME = "ledger.jsonl"
 INTENDED, ACTIVE, UNDONE, FENCED = "intended", "active", "undone", "fenced"
 
 
@@ -72,8 +74,8 @@ class Ledger:
     """The ledger of one run; safe to append to from several processes and threads.
 
     The file stays open once it was used, so that a run folder that is removed meanwhile hides nothing from
-    whoever has to undo. `by` is whose ledger this is: once somebody else has drawn the line (`fence`), nothing
-    that this one tells is taken any more.
+    whoever has to undo. `by` is whose ledger this is: once somebody else has drawn the line (`fence`),
+    nothing that this one tells is taken any more.
     """
 
     def __init__(self, path: Path, clock: Clock, *, by: str = "runner") -> None:
@@ -126,7 +128,7 @@ class Ledger:
         reached("ledger.active")
 
     def undone(self, entry_id: str, undoing: Undoing, how: str) -> None:
-        """Write that the fault was undone, when, and what was still found of it. Raises RunFenced as `active`."""
+        """Write that it was undone, when, and what was still found of it. Raises RunFenced as `active`."""
         line = {
             "state": UNDONE,
             "id": entry_id,
@@ -210,7 +212,7 @@ def fences(ledger: Path | int) -> list[Fence]:
 
 
 def entries(ledger: Path | int) -> list[Entry]:
-    """Return every fault in the ledger at a path or descriptor, in order of intention, passing over torn lines."""
+    """Return every fault in the ledger at a path or descriptor in order, passing over torn lines."""
     found: dict[str, Entry] = {}
     for row in _rows(ledger):
         state, moment = row.get("state"), float(row.get("t", 0.0))
