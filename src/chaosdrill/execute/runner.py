@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TURN = 0.1
 #: How long an aborted engine may take to undo its faults and play its rollbacks before it is ended by force.
 ABORT_GRACE = 20.0
+#: How long undoing everything may take without a sign of life, before the watchdog undoes it too.
+UNDO_PATIENCE = 60.0
 
 
 class EngineHandle(Protocol):
@@ -56,8 +58,11 @@ class Lifeline(Protocol):
     def alive(self) -> bool:
         """Whether somebody is there to take over."""
 
-    def beat(self) -> None:
-        """Say that this process lives and decides. Raises RunFenced when it was taken for dead meanwhile."""
+    def beat(self, patience: float = ...) -> None:
+        """Say that this process lives and decides; the next beat may take `patience` seconds.
+
+        Raises RunFenced when it was taken for dead meanwhile.
+        """
 
 
 @dataclass(frozen=True)
@@ -234,6 +239,7 @@ class Runner:
     def _finish(self) -> list[str]:
         parts = self._parts
         self._state.doing = "undoing"
+        parts.lifeline.beat(UNDO_PATIENCE)
         parts.engine.end()
         self._drain()
         if self._state.ended is None and self._state.phase != "starting":
