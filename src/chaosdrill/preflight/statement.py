@@ -42,7 +42,7 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a standing approval reaches: starts, targets in all, share of a service, and when (or always)."""
+    """How far a standing approval reaches: starts, targets in all, a share, and when (or always)."""
 
     count: int
     max_targets: int
