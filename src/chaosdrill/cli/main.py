@@ -20,9 +20,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("chaosdrill.cli.start:demo", "Run a whole experiment on the sandbox; report at the end."),
     "init": ("chaosdrill.cli.start:init", "Put starter experiments into a folder."),
     "validate": ("chaosdrill.cli.files:validate", "Check experiment files; changes nothing."),
+    "ready": ("chaosdrill.cli.ready:ready", "Tell a run that waits for it that the team is ready."),
     "run": ("chaosdrill.cli.run:run", "Clear, run, undo, judge and report an experiment."),
     "status": ("chaosdrill.cli.status:status", "What is on, since when, seconds left, how to stop it."),
-    "abort": ("chaosdrill.cli.status:abort", "Stop a run from any terminal; its faults are undone."),
+    "abort": ("chaosdrill.cli.abort:abort", "Stop a run from any terminal; its faults are undone."),
+    "hold": (
+        "chaosdrill.cli.hold:hold",
+        "Stop everything and let nothing start, or look whether that is on.",
+    ),
+    "recover": ("chaosdrill.cli.recover:recover", "Undo what lost runs left on, and prove it."),
     "runs": ("chaosdrill.cli.runs:runs", "List the runs in this folder."),
     "show": ("chaosdrill.cli.runs:show", "Show one run's verdict and timeline."),
     "report": ("chaosdrill.cli.runs:report", "Write a run's reports again."),
@@ -88,6 +94,7 @@ def cli(ctx: click.Context, home: str | None, config: str | None, verbose: bool)
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code; every failure is one line on standard error."""
+    _warn_of_lost_runs(arguments)
     try:
         result = cli.main(args=list(arguments), prog_name="chaosdrill", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -109,6 +116,31 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as bug:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
         return _fail(f"internal error: {type(bug).__name__}: {bug}; {_keep_traceback()}", Exit.CRASH)
     return int(result) if isinstance(result, int) else 0
+
+
+#: Commands that say for themselves what was lost, or that must not be talked over.
+_SAY_IT_THEMSELVES = {"status", "abort", "recover", "hold"}
+
+
+def _warn_of_lost_runs(arguments: Sequence[str]) -> None:
+    """Say in one line that a run died with nobody left to undo it. Costs a look into one small folder."""
+    words = [word for word in arguments if not word.startswith("-")]
+    silent = bool(_SAY_IT_THEMSELVES.intersection(words)) or {"sandbox", "down"}.issubset(words)
+    if silent or not words or {"-h", "--help", "--version"}.intersection(arguments):
+        return
+    from chaosdrill.record import running
+
+    try:
+        lost = [found for found in running.live_runs() if found.abandoned]
+    except OSError:
+        return  # Whoever needs that folder will say so.
+    if not lost:
+        return
+    from chaosdrill.cli.screen.stream import stderr
+
+    which = lost[0].id if len(lost) == 1 else f"{len(lost)} runs, {lost[0].id} first,"
+    what = f"recover {lost[0].id.rpartition('-')[2]}" if len(lost) == 1 else "recover"
+    stderr().line(f"chaosdrill: {which} died with nobody left to undo what is on; undo it: chaosdrill {what}")
 
 
 def _sentence(error: click.ClickException) -> str:

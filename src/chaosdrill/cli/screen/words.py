@@ -161,6 +161,11 @@ def _breach(e: Facts) -> str:
     return f"guard: {e.get('rule', '')}; seen: {e.get('value', '?')}"
 
 
+def _asked(e: Facts) -> str:
+    whom = names(e.get("names") or ("anybody",))
+    return f"waiting for {whom} until {str(e.get('until', ''))[11:16]} UTC; type: {e.get('command', '')}"
+
+
 def _refused(e: Facts) -> str:
     reasons = [str(reason) for reason in e.get("reasons") or ()]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -190,6 +195,11 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "engine.ended": _engine,
     "signals.stopped": lambda e: f"{count(e.get('samples', 0), 'sample')} taken",
     "note": lambda e: str(e.get("text", "")),
+    "people.told": lambda e: f"told {names(e.get('delivered') or ())}: {e.get('title', '')}",
+    "people.untold": lambda e: f"could not tell {e.get('address', '?')}: {e.get('error', '')}",
+    "ready.asked": _asked,
+    "ready.answered": lambda e: str(e.get("said", "")),
+    "ready.expired": lambda e: f"nobody answered{_lasting(e.get('seconds'))}",
     "run.refused": _refused,
     "runner.lost": _lost,
     "run.fenced": lambda e: f"run fenced by {e.get('by', 'somebody')}: its runner may write nothing any more",
