@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,11 @@ class Waiter:
         self.asked = threading.Event()
         self.why = ""
         self._pool = ThreadPoolExecutor(1)
+        self._log: Journal | None = None
 
     def begin(self, waiting: Waiting) -> Future[Check]:
         clock = SystemClock()
-        log = Journal(self.folder.file(JOURNAL), clock)
+        log = self._log = Journal(self.folder.file(JOURNAL), clock)
         log.listen(lambda event: self.asked.set() if event["event"] == "ready.asked" else None)
         found = self._pool.submit(wait, waiting, self.folder, log, clock, lambda: self.why)
         assert self.asked.wait(10)
@@ -46,6 +48,8 @@ class Waiter:
     def end(self) -> None:
         self.why = "the test is over"
         self._pool.shutdown(wait=True)
+        if self._log is not None:
+            self._log.close()
 
 
 def open_folder(home: Path) -> RunFolder:
@@ -134,7 +138,8 @@ def test_nobody_waits_for_an_answer_twice(chaosdrill: CommandLine, waiter: Waite
 
 def test_silence_refuses_when_the_time_is_over(tmp_path: Path) -> None:
     folder, clock = open_folder(tmp_path), ManualClock()
-    check = wait(Waiting(("alice",), 900.0), folder, Journal(folder.file(JOURNAL), clock), clock, never)
+    with closing(Journal(folder.file(JOURNAL), clock)) as log:
+        check = wait(Waiting(("alice",), 900.0), folder, log, clock, never)
     assert (check.ok, check.said) == (False, "alice did not answer within 15 min")
     assert "chaosdrill ready RUN --as alice" in check.next_step
     assert 900 <= check.took < 901
@@ -144,7 +149,8 @@ def test_silence_refuses_when_the_time_is_over(tmp_path: Path) -> None:
 def test_an_answer_that_was_handed_in_before_the_question_counts(tmp_path: Path) -> None:
     folder, clock = open_folder(tmp_path), ManualClock()
     journal.hand_in(folder.file(INBOX), "ready", by="alice", ready=True)
-    check = wait(TEAM, folder, Journal(folder.file(JOURNAL), clock), clock, never)
+    with closing(Journal(folder.file(JOURNAL), clock)) as log:
+        check = wait(TEAM, folder, log, clock, never)
     assert (check.ok, check.took) == (True, 0.0)
 
 

@@ -24,9 +24,7 @@ from chaosdrill.record.folder import INBOX, RunFolder
 @click.option("--not-ready", is_flag=True, help="Say that you are not: the run is refused at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was said as JSON on standard output.")
 @click.pass_context
-def ready(  # noqa: PLR0913 - one parameter per option
-    ctx: click.Context, run: str, name: str, words: str, not_ready: bool, as_json: bool
-) -> int:
+def ready(ctx: click.Context, run: str, name: str, words: str, not_ready: bool, as_json: bool) -> int:
     """Tell a run that waits for it that the team is ready.
 
     RUN is an id, a part of one, or `last`, the newest that waits; from any terminal and any folder.
