@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,48 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return values
 
 
+def _overrides(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return the reason for each item to go past. Raises BadParameter without a reason, UsageError."""
+    found: dict[str, str] = {}
+    for value in values:
+        item, _, reason = value.partition("=")
+        if not reason.strip():
+            raise click.BadParameter(f"{value!r} gives no reason; write ITEM=REASON", ctx, param)
+        found[item.strip()] = reason.strip()
+    if found:
+        from chaosdrill.preflight.issuing import check_overrides
+
+        check_overrides(found)
+    return found
+
+
+_PLAY_OPTIONS = (
+    click.option(
+        "--var", multiple=True, metavar="KEY=VALUE", callback=_pairs, help="A value for the configuration."
+    ),
+    click.option("--var-file", multiple=True, type=EXISTING, help="Values from a file."),
+    click.option("--control-file", multiple=True, type=EXISTING, help="Global controls."),
+    click.option(
+        "--hypothesis-strategy", type=click.Choice(STRATEGIES), help="When the hypothesis is checked."
+    ),
+    click.option("--hypothesis-frequency", type=float, help="Seconds between checks during the method."),
+    click.option("--fail-fast", is_flag=True, help="End at the first deviation during the method."),
+    click.option(
+        "--rollback-strategy",
+        type=click.Choice(["default", "always", "never", "deviated"]),
+        help="When rollbacks are played (always, unless the file or the settings say otherwise).",
+    ),
+    click.option("--settings", type=click.Path(dir_okay=False), help="Chaos Toolkit's settings file."),
+)
+
+
+def play_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command` every option that changes how a file is played: what is approved is what is run."""
+    for option in reversed(_PLAY_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--environment", "-e", metavar="NAME", help="Overrides the file's own environment.")
@@ -33,20 +76,15 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--plain", is_flag=True, help="Timestamped lines instead of the live view.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on standard output.")
+@play_options
 @click.option(
-    "--var", multiple=True, metavar="KEY=VALUE", callback=_pairs, help="A value for the configuration."
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="ITEM=REASON",
+    callback=_overrides,
+    help="Go past an item of the checklist, which an approval has to allow.",
 )
-@click.option("--var-file", multiple=True, type=EXISTING, help="Values from a file.")
-@click.option("--control-file", multiple=True, type=EXISTING, help="Global controls.")
-@click.option("--hypothesis-strategy", type=click.Choice(STRATEGIES), help="When the hypothesis is checked.")
-@click.option("--hypothesis-frequency", type=float, help="Seconds between checks during the method.")
-@click.option("--fail-fast", is_flag=True, help="End at the first deviation during the method.")
-@click.option(
-    "--rollback-strategy",
-    type=click.Choice(["default", "always", "never", "deviated"]),
-    help="When rollbacks are played (always, unless the file or the settings say otherwise).",
-)
-@click.option("--settings", type=click.Path(dir_okay=False), help="Chaos Toolkit's settings file.")
 @click.pass_context
 def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
     """Clear, run, undo, judge and report each FILE.
@@ -91,7 +129,8 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
             actor=place.actor(),
             environment=options["environment"],
             config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
-            options=_engine_options(options),
+            options=engine_options(options),
+            overrides=options["overrides"],
             formats=formats,
         )
         workshop = app.workshop(engine, lifeline)
@@ -133,7 +172,8 @@ def _formats(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _engine_options(options: dict[str, Any]) -> dict[str, Any]:
+def engine_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the command line says of playing a file, as a Request carries it."""
     return {
         "var": list(options["var"]),
         "var_file": list(options["var_file"]),
