@@ -170,7 +170,8 @@ def _bind(
             "environment": drafted.environment,
             **fingerprint,
             "options": digest({name: options.get(name) for name in _OPTIONS}),
-            "files": digest({Path(name).name: _sum(Path(name)) for name in files}),
+            # In order, because the last variable file wins; by name, because a checkout lies anywhere.
+            "files": digest([[Path(name).name, _sum(Path(name))] for name in files]),
             "scope": digest([fault.model_dump(mode="json") for fault in planned]),
         },
     )
