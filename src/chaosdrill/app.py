@@ -13,7 +13,7 @@ from chaosdrill.ctk.process import EngineProcess
 from chaosdrill.model.checklist import Check
 from chaosdrill.pipeline import Workshop
 from chaosdrill.pipeline.parts import ArmedLifeline
-from chaosdrill.ports import Notifier, Signal, Target
+from chaosdrill.ports import Notifier, Signal, StopCheck, Target
 
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
@@ -35,6 +35,7 @@ def workshop(engine: EngineProcess, lifeline: ArmedLifeline) -> Workshop:
         open_strays=targets.open_strays,
         open_fault=faults.open,
         open_signals=lambda block, target: _open_signals(block, target, clock),
+        open_checks=lambda block: _open_checks(block, clock),
         open_notifier=_open_notifier,
         firing_alerts=_firing_alerts,
         entropy=os.urandom(2).hex(),
@@ -73,3 +74,12 @@ def recovery_tools() -> Tools:
         open_locks=targets.open_locks,
         open_engine=started,
     )
+
+
+def _open_checks(block: ChaosdrillBlock, clock: SystemClock) -> Sequence[StopCheck]:
+    asked = [condition for condition in block.abort_when if not condition.signal]
+    if not asked:
+        return ()
+    from chaosdrill.signals.checks import open_check
+
+    return [open_check(condition, clock) for condition in asked]

@@ -197,3 +197,31 @@ class Signal(Protocol):
 
     def stop(self) -> None:
         """Hand over what is in flight, then end. Right when called twice."""
+
+
+class CheckAnswer(NamedTuple):
+    """What a check said: bad or not, None when it can't tell, and what was seen, in words."""
+
+    bad: bool | None
+    seen: str
+
+
+class Rehearsal(NamedTuple):
+    """What a check makes of made-up answers: a good and a bad one, and those that tell nothing."""
+
+    good: CheckAnswer
+    bad: CheckAnswer
+    blind: tuple[CheckAnswer, ...] = ()
+
+
+class StopCheck(Protocol):
+    """A question that the guard asks, apart from the engine and from all samples."""
+
+    def ask(self, seconds: float) -> CheckAnswer:
+        """Ask once, for at most so long. Never raises."""
+
+    def rehearse(self) -> Rehearsal:
+        """Evaluate made-up answers exactly as real ones; nothing is contacted."""
+
+    def close(self) -> None:
+        """Give back what it holds."""

@@ -1,128 +1,50 @@
 """The run itself: baseline, the engine's play, recovery; and whatever happens, the unwinding.
 
 One thread decides. It takes turns at what the engine says, what others handed in, and what the guard sees;
-signals sample in threads of their own, and nothing they do can delay an abort by more than a turn.
+signals and checks have threads of their own, whose findings wake it at once.
 """
 
 from __future__ import annotations
 
 import queue
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from chaosdrill.errors import RecordUnusable, RunFenced
-from chaosdrill.execute.guard import Guard
-from chaosdrill.execute.sampling import Reading, Sampling
-from chaosdrill.execute.unwind import OpenFault, unwind
-from chaosdrill.model.checklist import Clearance
-from chaosdrill.ports import Clock, Lever
-from chaosdrill.record.folder import INBOX, RunFolder
-from chaosdrill.record.journal import Inbox, Journal
-from chaosdrill.record.ledger import Ledger
+from chaosdrill.errors import RecordUnusable, Refused, RunFenced
+from chaosdrill.execute.guard import Breach
+from chaosdrill.execute.parts import (
+    ActiveFault,
+    Ending,
+    EngineHandle,
+    Lifeline,
+    Parts,
+    Progress,
+    Snapshot,
+)
+from chaosdrill.execute.proof import Unproved, prove
+from chaosdrill.execute.steady import already_broken
+from chaosdrill.execute.unwind import unwind
+from chaosdrill.execute.watch import Watch
+from chaosdrill.execute.windows import Windows
+from chaosdrill.ports import Hold
+from chaosdrill.record.folder import INBOX
+from chaosdrill.record.journal import Inbox
 
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
     from chaosdrill.model.experiment import ChaosdrillBlock, Criterion
     from chaosdrill.model.run import PlannedFault
 
+__all__ = ["ActiveFault", "Ending", "EngineHandle", "Lifeline", "Parts", "Runner", "Snapshot"]
 
-#: The longest that a decision waits for its turn, in seconds.
+#: The longest that a decision waits for its turn, in seconds; what the guard sees waits for none.
 TURN = 0.1
+#: How often the hold is looked for, in seconds.
+HOLD_SECONDS = 0.2
 #: How long an aborted engine may take to undo its faults and play its rollbacks before it is ended by force.
 ABORT_GRACE = 20.0
 #: How long undoing everything may take without a sign of life, before the watchdog undoes it too.
 UNDO_PATIENCE = 60.0
-
-
-class EngineHandle(Protocol):
-    """The engine as the runner sees it: already prepared."""
-
-    gone: threading.Event
-
-    @property
-    def pid(self) -> int: ...
-    @property
-    def code(self) -> int | None: ...
-    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None: ...
-    def play(self, folder: str, cleared: Sequence[Mapping[str, Any]]) -> None: ...
-    def abort(self) -> None: ...
-    def end(self, grace: float = 2.0) -> None: ...
-
-
-class Lifeline(Protocol):
-    """The runner's line to the watchdog, which takes over when the line goes quiet."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether somebody is there to take over."""
-
-    def beat(self, patience: float = ...) -> None:
-        """Say that this process lives and decides; the next beat may take `patience` seconds.
-
-        Raises RunFenced when it was taken for dead meanwhile.
-        """
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything concrete that a run is made of; without a clearance there is no run."""
-
-    clock: Clock
-    folder: RunFolder
-    journal: Journal
-    ledger: Ledger
-    engine: EngineHandle
-    lifeline: Lifeline
-    lever: Lever
-    open_fault: OpenFault
-    clearance: Clearance
-    sampling: Sampling | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveFault:
-    """A fault that is on: when it ends by itself, in epoch seconds."""
-
-    id: str
-    kind: str
-    hit: tuple[str, ...]
-    ends: float
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What is going on this moment, for people who watch. Moments are epoch seconds."""
-
-    now: float
-    phase: str
-    phase_started: float
-    phase_seconds: float | None
-    doing: str
-    faults: tuple[ActiveFault, ...] = ()
-    readings: tuple[Reading, ...] = ()
-    aborting: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What is left of a run: what is still on, in words, and why its record is incomplete, if it is."""
-
-    residue: tuple[str, ...] = ()
-    record_failure: str = ""
-
-
-@dataclass
-class _State:
-    phase: str = "starting"
-    phase_started: float = 0.0
-    phase_seconds: float | None = None
-    doing: str = ""
-    active: dict[str, ActiveFault] = field(default_factory=dict)
-    undone: int = 0
-    abort: tuple[str, str] | None = None
-    ended: dict[str, Any] | None = None
 
 
 class Runner:
@@ -135,11 +57,22 @@ class Runner:
         self._clock = parts.clock
         self._inbox = Inbox(parts.folder.file(INBOX))
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._state = _State(phase_started=parts.clock.now())
-        self._guard = Guard(block.abort_when, parts.sampling.guarded) if block and parts.sampling else None
+        self._state = Progress(phase_started=parts.clock.now())
+        self._watch = self._watch_over(block)
+        self._played = False
         self._record_failure = ""
-        self._next_second = 0.0
+        self._next_second = self._next_hold = 0.0
         self._until_limit = float("inf")
+
+    def _watch_over(self, block: ChaosdrillBlock | None) -> Watch | None:
+        sampling, checks = self._parts.sampling, self._parts.checks
+        if block is None:
+            return None
+        windows = sampling.windows if sampling is not None else Windows({})
+        report: Callable[[Breach], None] = lambda breach: self._events.put(  # noqa: E731
+            {"event": "guard.breach", "breach": breach}
+        )
+        return Watch(block.abort_when, windows, checks, self._clock, report)
 
     # ---- what others may call, from any thread or signal handler
 
@@ -167,11 +100,15 @@ class Runner:
     def run(self) -> Ending:
         """Carry the run out; whatever happens on the way, everything is undone before this returns.
 
-        Raises RunFenced when the watchdog has taken the run over: then it undoes and records, and this
-        process touches neither target nor record any more.
+        Raises Refused, before anything was played, when the guard does not see what it must see, when the
+        system is out of its steady state, and when the clearance has expired meanwhile. Raises RunFenced when
+        the watchdog has taken the run over: then it undoes and records, and this process touches neither
+        target nor record any more.
         """
         try:
+            self._prove()
             self._baseline()
+            self._still_cleared()
             self._play()
             self._recovery()
         except RunFenced:
@@ -184,30 +121,67 @@ class Runner:
 
     def _leave(self) -> None:
         self._parts.engine.end(grace=0.0)
+        if self._watch is not None:
+            self._watch.stop()
         if self._parts.sampling is not None and self._parts.sampling.running:
             self._parts.sampling.stop()
 
+    def _prove(self) -> None:
+        """Have the guard see a breach of every stop condition before there can be one."""
+        conditions = self._block.abort_when if self._block is not None else ()
+        sampling, began = self._parts.sampling, self._clock.mono()
+        try:
+            prove(conditions, self._parts.checks, sampling.intervals if sampling is not None else {})
+        except Unproved as failure:
+            raise Refused(
+                f"not injecting: the guard did not see the breach that it must see: {failure}",
+                next_step="correct that stop condition, and run it again",
+            ) from failure
+        seconds = round(self._clock.mono() - began, 6)
+        self._tell("guard.proved", conditions=len(conditions), seconds=seconds)
+
     def _baseline(self) -> None:
-        sampling = self._parts.sampling
-        if sampling is None or self._block is None:
+        sampling, block = self._parts.sampling, self._block
+        if self._watch is None or block is None:
             return
-        sampling.start(self._clock.now())
-        self._tell("signals.started", sources=sorted(sampling.sources))
-        self._enter("baseline", self._block.phases.baseline)
-        self._watch(lambda: False, seconds=self._block.phases.baseline)
+        if sampling is None and not self._parts.checks:
+            return
+        self._watch.start(min(block.phases.baseline, sampling.windows.longest if sampling else 0.0))
+        if sampling is not None:
+            sampling.start()
+            self._tell("signals.started", sources=sorted(sampling.sources))
+        self._enter("baseline", block.phases.baseline)
+        self._take_turns(lambda: False, seconds=block.phases.baseline)
+        if sampling is None or sampling.baseline is None:
+            return
+        broken = already_broken(block.criteria, sampling.baseline, self._clock.now())
+        sampling.baseline = None
+        if broken and self._state.abort is None:
+            raise Refused(
+                f"not injecting: already out of its steady state: {'; '.join(broken)}",
+                next_step="bring it back to health first",
+            )
+
+    def _still_cleared(self) -> None:
+        late = self._clock.now() - self._parts.clearance.expires
+        if late > 0 and self._state.abort is None:
+            raise Refused(
+                f"not injecting: the clearance expired {late:.1f} s ago", next_step="start the run again"
+            )
 
     def _play(self) -> None:
         if self._state.abort:
             return
         if self._block is not None:
             self._until_limit = self._clock.now() + self._block.time_limit
+        self._played = True
         engine = self._parts.engine
         engine.listen(self._events.put)
         self._tell("engine.started", pid=engine.pid)
         engine.play(str(self._parts.folder.path), [p.model_dump(mode="json") for p in self._planned])
-        self._watch(engine.gone.is_set)
+        self._take_turns(engine.gone.is_set)
         if self._state.abort:
-            self._watch(engine.gone.is_set, seconds=ABORT_GRACE)
+            self._take_turns(engine.gone.is_set, seconds=ABORT_GRACE)
         self._drain()
         self._engine_ended()
 
@@ -218,13 +192,13 @@ class Runner:
         if self._state.phase != "recovery":
             self._enter("recovery", block.phases.recovery)
         began = self._state.phase_started
-        self._watch(lambda: False, seconds=began + block.phases.recovery - self._clock.now())
+        self._take_turns(lambda: False, seconds=began + block.phases.recovery - self._clock.now())
         waiting = [c for c in block.criteria if c.within is not None and c.after == "fault-end"]
         longest = max((c.within or 0.0 for c in waiting), default=0.0)
         if not all(self._met(c) for c in waiting):
             self._tell("note", text="still waiting for the recovery criteria")
             left = began + longest - self._clock.now()
-            self._watch(lambda: all(self._met(c) for c in waiting), seconds=left)
+            self._take_turns(lambda: all(self._met(c) for c in waiting), seconds=left)
 
     def _recovery_seconds(self) -> float | None:
         return self._block.phases.recovery if self._block and not self._state.abort else None
@@ -242,8 +216,10 @@ class Runner:
         parts.lifeline.beat(UNDO_PATIENCE)
         parts.engine.end()
         self._drain()
-        if self._state.ended is None and self._state.phase != "starting":
+        if self._state.ended is None and self._played:
             self._engine_ended()
+        if self._watch is not None:
+            self._watch.stop()
         residue = unwind(parts.ledger, self._tell, parts.open_fault, self._clock)
         # Before the last answers are waited for: that wait is no part of what was to be observed.
         ended = self._clock.now()
@@ -256,7 +232,7 @@ class Runner:
 
     # ---- taking turns
 
-    def _watch(self, done: Callable[[], bool], seconds: float | None = None) -> None:
+    def _take_turns(self, done: Callable[[], bool], seconds: float | None = None) -> None:
         """Take turns until `done`, until `seconds` have passed, or until the run is being stopped.
 
         While an engine is being stopped (`seconds` given and an abort already decided), it goes on to wait.
@@ -294,23 +270,29 @@ class Runner:
             return
         if not self._parts.lifeline.alive:
             self._abort("chaosdrill", "the watchdog is gone, so nobody would undo this if we died")
-        elif (hold := self._parts.lever.hold()) is not None:
+        elif (hold := self._hold(now)) is not None:
             self._abort(hold.by, f"hold: {hold.why}")
         elif now > self._until_limit and self._block is not None:
             self._abort("chaosdrill", "the time limit has passed")
         elif sampling is not None and sampling.failure:
             self._abort("chaosdrill", f"samples can't be written: {sampling.failure}")
-        elif sampling is not None and sampling.running and self._guard is not None:
-            breach = self._guard.breach(now) or self._guard.blind(sampling.last_seen, sampling.intervals, now)
-            if breach is not None:
-                self._tell("guard.breach", rule=breach.rule, value=breach.seen)
-                self._abort("guard", f"{breach.rule} (seen: {breach.seen})")
+        elif self._watch is not None and self._watch.running:
+            self._watch.tick()
         if sampling is not None and now >= self._next_second:
             self._next_second = now + 1.0
             sampling.remember(now)
 
+    def _hold(self, now: float) -> Hold | None:
+        if now < self._next_hold:
+            return None
+        self._next_hold = now + HOLD_SECONDS
+        return self._parts.lever.hold()
+
     def _hear(self, message: dict[str, Any]) -> None:
         event, at = message["event"], message.get("at")
+        if event == "guard.breach":
+            self._breached(message["breach"])
+            return
         facts = {k: v for k, v in message.items() if k not in ("event", "at")}
         if event == "interrupt":
             self._interrupted(message["by"], message["what"])
@@ -355,12 +337,19 @@ class Runner:
             self._record_failure = self._record_failure or str(error)
             self._abort("chaosdrill", "the journal can't be written")
 
-    def _abort(self, by: str, rule: str) -> None:
+    def _breached(self, breach: Breach) -> None:
+        self._abort("guard", f"{breach.rule} (seen: {breach.seen})", breach)
+
+    def _abort(self, by: str, rule: str, breach: Breach | None = None) -> None:
         if self._state.abort is not None:
             return
         self._state.abort = (by, rule)
-        self._tell("abort.requested", by=by, rule=rule)
+        decided = self._clock.now()
+        # Before it is written down: no disk and no terminal may come between a breach and its undo.
         self._parts.engine.abort()
+        if breach is not None:
+            self._tell("guard.breach", at=breach.at, rule=breach.rule, value=breach.seen)
+        self._tell("abort.requested", at=decided, by=by, rule=rule)
 
     def _enter(self, phase: str, seconds: float | None, at: float | None = None) -> None:
         moment = self._clock.now() if at is None else at

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chaosdrill.errors import RecordUnusable
-from chaosdrill.execute.guard import WINDOW_INTERVALS, WINDOW_SECONDS
+from chaosdrill.execute.windows import WINDOW_INTERVALS, Windows
 from chaosdrill.model.signal import Sample
 from chaosdrill.ports import Signal
 from chaosdrill.record.samples import SampleWriter
@@ -41,19 +41,20 @@ class Sampling:
     def __init__(self, sources: Mapping[str, Signal], block: ChaosdrillBlock, writer: SampleWriter) -> None:
         self.sources = sources
         self._writer = writer
-        self._watched = tuple(dict.fromkeys(c.signal for c in (*block.criteria, *block.abort_when)))
+        bounds = (*block.criteria, *block.abort_when)
+        self._watched = tuple(dict.fromkeys(bound.signal for bound in bounds if bound.signal))
         self.intervals = {name: _interval(spec) for name, spec in block.signals.items()}
         slowest = max(self.intervals.values(), default=0.0)
         self.live = Rolling(max(LIVE_SECONDS, WINDOW_INTERVALS * slowest))
-        self.guarded = Rolling(max(WINDOW_SECONDS, WINDOW_INTERVALS * slowest))
-        self.last_seen: dict[str, float] = {}
+        self.windows = Windows(self.intervals)
+        #: The whole baseline, until it is over.
+        self.baseline: Rolling | None = Rolling(max(block.phases.baseline, WINDOW_INTERVALS * slowest))
         self._history: dict[str, deque[float | None]] = {s: deque(maxlen=HISTORY) for s in self._watched}
         self.count = 0
         self.running = False
 
-    def start(self, now: float) -> None:
-        """Begin to sample; silence is counted from `now`."""
-        self.last_seen = dict.fromkeys(self.sources, now)
+    def start(self) -> None:
+        """Begin to sample."""
         self.running = True
         for source in self.sources.values():
             source.start(self._take)
@@ -75,15 +76,13 @@ class Sampling:
         return ""
 
     def _take(self, sample: Sample) -> None:
-        name, _, series = sample.signal.partition(".")
         self._writer.write(sample)
         self.live.add(sample)
-        self.guarded.add(sample)
+        if (baseline := self.baseline) is not None:
+            baseline.add(sample)
         self.count += 1
-        if sample.value is not None or not series:
-            # A gauge that could not be read says nothing; a request that failed says a lot.
-            known = sample.t + (0.0 if series else sample.value or 0.0)
-            self.last_seen[name] = max(self.last_seen.get(name, 0.0), known)
+        # Last, for the guard judges in here.
+        self.windows.take(sample)
 
     def remember(self, now: float) -> None:
         """Keep this moment's values for the sparklines; called once a second."""

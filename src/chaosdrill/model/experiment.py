@@ -28,12 +28,20 @@ from chaosdrill.model.fields import (
 __all__ = [
     "DURATION_PATTERN",
     "SHARE_PATTERN",
+    "BlastRadius",
     "Bound",
     "ChaosdrillBlock",
     "Criterion",
+    "Duration",
+    "Frozen",
     "HttpCheck",
+    "HttpSource",
+    "Phases",
     "PrometheusCheck",
+    "Share",
+    "SourceSpec",
     "StopCondition",
+    "TcpSource",
 ]
 
 

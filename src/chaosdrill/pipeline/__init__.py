@@ -155,6 +155,7 @@ def execute(
         open_fault=workshop.open_fault,
         clearance=clearance,
         sampling=sampling,
+        checks=workshop.open_checks(plan.block) if plan.block is not None else (),
     )
     runner = Runner(parts, plan.block, plan.planned)
     watcher.opened(folder, runner)

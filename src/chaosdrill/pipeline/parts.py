@@ -11,7 +11,7 @@ from chaosdrill.execute.runner import EngineHandle, Lifeline, Runner
 from chaosdrill.model.checklist import Answer, Binding, Check
 from chaosdrill.model.policy import Rules
 from chaosdrill.plan.experiment import ExperimentFile
-from chaosdrill.ports import Clock, Fault, Lever, Locks, Notifier, Rollouts, Signal, Strays, Target
+from chaosdrill.ports import Clock, Fault, Lever, Locks, Notifier, Rollouts, Signal, StopCheck, Strays, Target
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.record.journal import Event
 
@@ -71,6 +71,7 @@ class Workshop:
     open_strays: Callable[[str], Strays]
     open_fault: Callable[[str, str], Fault]
     open_signals: Callable[[ChaosdrillBlock, Target], Mapping[str, Signal]]
+    open_checks: Callable[[ChaosdrillBlock], Sequence[StopCheck]]
     open_notifier: Callable[[Sequence[str]], Notifier]
     firing_alerts: Callable[[str], Check]
     entropy: str

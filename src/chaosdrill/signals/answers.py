@@ -32,13 +32,13 @@ class BadAnswer(ValueError):
     """What came is not HTTP."""
 
 
-def read_answer(receive: Callable[[], bytes], method: str) -> Answer:
-    """Read one answer to a request with `method`, to its end, and throw the body away.
+def read_answer(receive: Callable[[], bytes], method: str, body: bytearray | None = None) -> Answer:
+    """Read one answer to a request with `method`, to its end; its body goes into `body`, if there is one.
 
     `receive` returns the next bytes, b"" at the end of the connection; what it raises passes through. Raises
     ConnectionResetError for an answer that is cut short, BadAnswer for what is none.
     """
-    stream = _Stream(receive)
+    stream = _Stream(receive, body)
     while True:
         head = stream.head()
         match = _STATUS.match(head)
@@ -88,8 +88,9 @@ def _number(text: bytes, base: int) -> int:
 class _Stream:
     """Bytes as they come, and what of them is not used yet."""
 
-    def __init__(self, receive: Callable[[], bytes]) -> None:
+    def __init__(self, receive: Callable[[], bytes], body: bytearray | None = None) -> None:
         self._receive = receive
+        self._body = body
         self._held = b""
         self._taken = 0
 
@@ -116,11 +117,13 @@ class _Stream:
         """Drop `count` bytes; return False when that goes beyond the cap, with the rest unread."""
         while count > len(self._held):
             count -= len(self._held)
+            self._keep(self._held)
             self._taken += len(self._held)
             if self._taken > BODY_CAP:
                 return False
             self._held = b""
             self._more()
+        self._keep(self._held[:count])
         self._held = self._held[count:]
         self._taken += count
         return True
@@ -139,11 +142,16 @@ class _Stream:
     def rest(self) -> bool:
         """Drop everything up to the end of the connection; return False beyond the cap."""
         while self._taken <= BODY_CAP:
+            self._keep(self._held)
             self._taken += len(self._held)
             self._held = self._receive()
             if not self._held:
                 return True
         return False
+
+    def _keep(self, part: bytes) -> None:
+        if self._body is not None:
+            self._body += part
 
     def _line(self) -> bytes:
         while b"\n" not in self._held:

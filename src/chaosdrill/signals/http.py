@@ -57,10 +57,10 @@ class HttpLine:
         self._used = 0.0
         self._socket: socket.socket | None = None
 
-    def attempt(self, deadline: float) -> Result:
-        """Send the request and read the answer by `deadline` (monotonic seconds)."""
+    def attempt(self, deadline: float, body: bytearray | None = None) -> Result:
+        """Send the request and read the answer, with its body into `body`, by `deadline` (monotonic seconds)."""
         try:
-            answer = self._exchange(deadline)
+            answer = self._exchange(deadline, body)
         except (OSError, ValueError) as error:
             # ValueError: what is no HTTP, and a host name that IDNA can't encode.
             self.close()
@@ -85,7 +85,7 @@ class HttpLine:
         if held is not None:
             held.close()
 
-    def _exchange(self, deadline: float) -> Answer:
+    def _exchange(self, deadline: float, body: bytearray | None) -> Answer:
         connected = self._connected(deadline)
 
         def receive() -> bytes:
@@ -95,7 +95,7 @@ class HttpLine:
 
         connected.settimeout(self._left(deadline))
         connected.sendall(self._request.content)
-        return read_answer(receive, self._request.method)
+        return read_answer(receive, self._request.method, body)
 
     def _connected(self, deadline: float) -> socket.socket:
         held = self._socket
@@ -122,7 +122,7 @@ class HttpSignal(OpenLoop):
     """The signal of an `http` source. Raises UsageError for a url or headers that can't be sent."""
 
     def __init__(self, name: str, source: HttpSource, clock: Clock) -> None:
-        self._request = _request(name, source)
+        self._request = request_of(f"signal {name}", source)
         super().__init__(name, Pace(source.rate, source.timeout), clock, self._line)
 
     def check(self) -> None:
@@ -139,19 +139,25 @@ class HttpSignal(OpenLoop):
             )
 
     def _outcome(self, detail: str, cause: str) -> str:
-        words = {
-            "timeout": f"gave no answer within {format_duration(self.pace.timeout)}",
-            "refused": "refused the connection",
-            "reset": "cut the connection",
-            "error": f"cannot be reached: {cause}",
-        }
-        return words.get(detail, f"answered {detail}, which is not expected")
+        return outcome(detail, self.pace.timeout, cause)
 
     def _line(self) -> HttpLine:
         return HttpLine(self._request, self._clock)
 
 
-def _request(name: str, source: HttpSource) -> Request:
+def outcome(detail: str, timeout: float, cause: str) -> str:
+    """Return in words what became of an attempt that did not go as expected."""
+    words = {
+        "timeout": f"gave no answer within {format_duration(timeout)}",
+        "refused": "refused the connection",
+        "reset": "cut the connection",
+        "error": f"cannot be reached: {cause}",
+    }
+    return words.get(detail, f"answered {detail}, which is not expected")
+
+
+def request_of(who: str, source: HttpSource) -> Request:
+    """Return what `source` sends. Raises UsageError, beginning with `who`, for what can't be sent."""
     try:
         url = urlsplit(source.url)
         host, port = url.hostname or "", url.port
@@ -159,10 +165,10 @@ def _request(name: str, source: HttpSource) -> Request:
     except ValueError:
         url, host, port, place = SplitResult("", "", "", "", ""), "", None, ""
     if not host or url.scheme not in ("http", "https"):
-        raise UsageError(f"signal {name}: {source.url!r} is no address", next_step="write http://host/path")
+        raise UsageError(f"{who}: {source.url!r} is no address", next_step="write http://host/path")
     return Request(
         method=source.method.upper(),
-        content=_content(name, source, url, place),
+        content=_content(who, source, url, place),
         host=host,
         port=port or (443 if url.scheme == "https" else 80),
         # One for all connections: reading the system's certificates takes longer than a request.
@@ -178,7 +184,7 @@ def _place(host: str, port: int | None) -> str:
     return f"{name}:{port}" if port else name
 
 
-def _content(name: str, source: HttpSource, url: SplitResult, place: str) -> bytes:
+def _content(who: str, source: HttpSource, url: SplitResult, place: str) -> bytes:
     """Return the request as bytes. Raises UsageError for a method or a header that would break it."""
     method = source.method.upper()
     fields = {
@@ -197,15 +203,13 @@ def _content(name: str, source: HttpSource, url: SplitResult, place: str) -> byt
     # What is quoted already stays as it is; a space or an umlaut can't be sent.
     path = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe=string.punctuation)
     if not (method.isascii() and method.isalpha()):
-        raise UsageError(f"signal {name}: {source.method!r} is no method", next_step="write GET or HEAD")
+        raise UsageError(f"{who}: {source.method!r} is no method", next_step="write GET or HEAD")
     lines = [f"{method} {path} HTTP/1.1"]
     for key, value in fields.items():
         line = f"{key}: {value}"
         if not line.isprintable() or max(line) > "\xff":
             # Without its value, which may be a secret.
-            raise UsageError(
-                f"signal {name}: the header {key!r} holds what no header can", next_step="correct it"
-            )
+            raise UsageError(f"{who}: the header {key!r} holds what no header can", next_step="correct it")
         lines.append(line)
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
