@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from chaosdrill.clock import SystemClock, iso
+from chaosdrill.ports import Owner
 from chaosdrill.record import ledger as ledgers
 from chaosdrill.record.folder import INBOX, JOURNAL, LEDGER, RunFolder
 from chaosdrill.record.journal import Journal
 from chaosdrill.record.ledger import Ledger, Undoing
 from chaosdrill.record.running import birth
+from chaosdrill.targets.locks import FileLocks
 from commandline import CommandLine
 
 ENTRY = ledgers.Entry(
@@ -51,6 +54,12 @@ def _register(line: CommandLine, folder: RunFolder, pid: int, born: str, watchdo
     (place / f"{folder.id}.json").write_text(json.dumps(facts))
 
 
+def _seal(line: CommandLine, folder: RunFolder, verdict: dict[str, str]) -> None:
+    """End a run as its runner does: judged, then gone from the runs that are on."""
+    folder.update_facts(state="sealed", verdict=verdict)
+    (Path(line.environment["XDG_STATE_HOME"]) / "chaosdrill" / "running" / f"{folder.id}.json").unlink()
+
+
 @pytest.fixture
 def alive(chaosdrill: CommandLine) -> Iterator[RunFolder]:
     """A run whose process lives, and which is deaf: it never reads its inbox."""
@@ -71,7 +80,12 @@ def lost(chaosdrill: CommandLine) -> RunFolder:
 def test_when_nothing_is_on_it_says_so(chaosdrill: CommandLine) -> None:
     answer = chaosdrill("status")
     assert (answer.code, answer.out) == (0, "nothing is on; the sandbox is not up\n")
-    assert chaosdrill("status", "--json").json == {"runs": [], "sandbox": {"up": False, "faults": []}}
+    assert chaosdrill("status", "--json").json == {
+        "hold": {"on": False},
+        "runs": [],
+        "locks": [],
+        "sandbox": {"up": False, "faults": []},
+    }
 
 
 def test_a_live_run_is_shown_from_any_folder_with_what_is_on_and_how_to_stop_it(
@@ -95,7 +109,74 @@ def test_a_lost_run_is_named_with_what_may_still_be_on(chaosdrill: CommandLine, 
     out = " ".join(chaosdrill("status").out.split())
     assert "the run is lost" in out
     assert "may be on instance failure on payment-api-2" in out
-    assert "chaosdrill sandbox down" in out
+    assert "what to do chaosdrill recover c3d4 undoes what is left, and proves it" in out
+
+
+def test_a_lost_run_whose_watchdog_lives_needs_only_patience(chaosdrill: CommandLine) -> None:
+    folder = _run(chaosdrill.place, "2026-11-21T10-03-11Z-a-drill-c3d4")
+    _register(chaosdrill, folder, 2**22, "boot-1", watchdog=os.getpid())
+    out = " ".join(chaosdrill("status").out.split())
+    assert f"it is being undone by its watchdog (process {os.getpid()})" in out
+    assert chaosdrill("runs").err == ""
+
+
+def test_every_other_command_says_that_a_run_was_lost_with_nobody_to_undo_it(
+    chaosdrill: CommandLine, lost: RunFolder
+) -> None:
+    (line,) = chaosdrill("runs").err.splitlines()
+    assert f"{lost.id} died with nobody left to undo what is on; undo it: chaosdrill recover c3d4" in line
+    for silent in (["status"], ["hold", "status"], ["sandbox", "down"], ["--version"], ["run", "--help"]):
+        assert chaosdrill(*silent).err == ""
+    assert "nobody has proved what it left on" in chaosdrill("show", "c3d4").out
+
+
+def test_a_run_is_clearing_before_it_is_in_any_phase(chaosdrill: CommandLine, alive: RunFolder) -> None:
+    alive.file(JOURNAL).unlink()
+    journal = Journal(alive.file(JOURNAL), SystemClock())
+    journal.write("run.opened")
+    assert "clearing since" in chaosdrill("status").out
+    journal.write("ready.asked")
+    assert "waiting for ready since" in chaosdrill("status").out
+    journal.close()
+
+
+def test_a_run_of_before_a_reboot_is_lost_even_when_its_process_number_is_in_use(
+    chaosdrill: CommandLine,
+) -> None:
+    folder = _run(chaosdrill.place, "2026-11-21T10-05-11Z-a-drill-0910")
+    ticks = birth(os.getpid()).rpartition("-")[2]
+    _register(chaosdrill, folder, os.getpid(), f"another-{ticks}")
+    assert chaosdrill("status", "--json").json["runs"][0]["lost"] is True
+
+
+def test_an_entry_that_cannot_be_read_is_a_lost_run(chaosdrill: CommandLine) -> None:
+    place = Path(chaosdrill.environment["XDG_STATE_HOME"]) / "chaosdrill" / "running"
+    place.mkdir(parents=True)
+    (place / "2026-11-21T10-05-11Z-a-drill-1112.json").write_text("{")
+    (run,) = chaosdrill("status", "--json").json["runs"]
+    assert (run["id"], run["lost"]) == ("2026-11-21T10-05-11Z-a-drill-1112", True)
+
+
+def test_a_run_whose_folder_was_removed_is_still_known(chaosdrill: CommandLine, alive: RunFolder) -> None:
+    shutil.rmtree(alive.path)
+    out = chaosdrill("status").out
+    assert alive.id in out
+    assert "chaosdrill abort a1b2" in out
+
+
+def test_whoever_has_a_target_is_named_also_from_elsewhere(chaosdrill: CommandLine) -> None:
+    owner = Owner("run-of-bob", "/bob/runs/run-of-bob", "bob@bench", os.getpid(), 1_800_000_000.0)
+    lock = FileLocks(Path(chaosdrill.environment["CHAOSDRILL_SANDBOX_DIR"]) / "run.lock").take(owner)
+    out = " ".join(chaosdrill("status").out.split())
+    assert "TAKEN the sandbox is taken by run-of-bob by bob@bench since 2027-01-15 08:00:00Z" in out
+    refusal = chaosdrill("sandbox", "down")
+    assert refusal.code == 3
+    assert "the sandbox stays up: run-of-bob by bob@bench" in refusal.err
+    assert chaosdrill("sandbox", "down", "--force").code == 0
+    os.close(lock.descriptor)
+    out = " ".join(chaosdrill("status").out.split())
+    assert "LOST run-of-bob by bob@bench" in out
+    assert "chaosdrill recover bob" in out
 
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(
@@ -173,7 +254,7 @@ def test_abort_says_what_was_undone_and_after_how_long(chaosdrill: CommandLine, 
         while not alive.file(INBOX).exists():
             assert process.poll() is None
         Ledger(alive.file(LEDGER), clock).undone("f1", Undoing(clock.now()), "abort")
-        alive.update_facts(state="sealed", verdict={"word": "aborted", "why": "ada wanted it"})
+        _seal(chaosdrill, alive, {"word": "aborted", "why": "ada wanted it"})
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert "undone after" in out
@@ -187,7 +268,7 @@ def test_abort_that_finds_something_left_on_exits_with_6(chaosdrill: CommandLine
             assert process.poll() is None
         left = Undoing(clock.now(), ("payment-api-2 is held down",))
         Ledger(alive.file(LEDGER), clock).undone("f1", left, "abort")
-        alive.update_facts(state="sealed", verdict={"word": "residue", "why": "payment-api-2 is held down"})
+        _seal(chaosdrill, alive, {"word": "residue", "why": "payment-api-2 is held down"})
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 6
     assert json.loads(out)["left"] == ["payment-api-2 is held down"]

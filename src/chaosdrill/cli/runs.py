@@ -114,7 +114,7 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     for line in overrides(facts, out):
         out.line(line)
     if facts.get("verdict"):
-        verdict = Verdict.model_validate(facts["verdict"])
+        verdict = Verdict.read(facts["verdict"])
         for line in (*box(verdict, str(facts.get("title", "")), out), *criteria(verdict, out)):
             out.line(line)
     else:
@@ -143,7 +143,9 @@ def _unsealed(folder: RunFolder) -> str:
     live = [run for run in running.live_runs() if run.folder == folder.path.resolve()]
     if live and not live[0].lost:
         return f"it is still on; stop it: chaosdrill abort {name}"
-    return f"its runner died before it could be judged; judge it: chaosdrill judge {name}"
+    if live and live[0].watched:
+        return f"its runner is gone; its watchdog (process {live[0].watchdog.pid}) is undoing it"
+    return f"its runner is gone, and nobody has proved what it left on; undo it: chaosdrill recover {name}"
 
 
 # ---- report
@@ -194,7 +196,7 @@ def judge(ctx: click.Context, run: str, as_json: bool) -> int:
     facts = folder.facts()
     verdict = judge_again(folder)
     recorded, altered = facts.get("verdict"), folder.altered()
-    same = None if recorded is None else recorded == verdict.model_dump(mode="json")
+    same = None if recorded is None else recorded == verdict.as_json()
     if as_json:
         print_json({**verdict_facts(folder, verdict), "same_as_recorded": same, "altered": altered})
     else:

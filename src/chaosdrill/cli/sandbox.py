@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from chaosdrill import targets
 from chaosdrill.cli.screen.stream import Stream, stdout
 from chaosdrill.clock import SystemClock, iso
-from chaosdrill.errors import TargetUnreachable, UsageError
+from chaosdrill.errors import Refused, TargetUnreachable, UsageError
 from chaosdrill.sandbox import client
+from chaosdrill.targets import locks
 from chaosdrill.units import UnitError, format_duration, parse_rate
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON and nothing else.")
@@ -56,14 +58,29 @@ def up(rate: str | None, as_json: bool) -> None:
 
 
 @sandbox.command()
+@click.option("--force", is_flag=True, help="Also while a run is on, which then has nothing to act on.")
 @_AS_JSON
-def down(as_json: bool) -> None:
-    """End the sandbox and everything in it, also what is left of a broken one."""
+def down(force: bool, as_json: bool) -> None:
+    """End the sandbox and everything in it, also what is left of a broken one.
+
+    Refuses while a run is on, with exit code 3: stop the run first, so that its record says what happened.
+    """
+    found = targets.open_locks("sandbox").owner()
+    if found is not None and not found[1] and not force:
+        raise Refused(
+            f"the sandbox stays up: {locks.words(found[0]) if found[0].run else 'a run'} is on",
+            next_step="stop it first: chaosdrill abort; or: chaosdrill sandbox down --force",
+        )
     was_there = client.down()
     if as_json:
         _print_json({"up": False, "was_up": was_there})
-    else:
-        stdout().line("The sandbox is down." if was_there else "The sandbox was not up; nothing to do.")
+        return
+    stdout().line("The sandbox is down." if was_there else "The sandbox was not up; nothing to do.")
+    if found is not None and found[1]:
+        which = found[0].run
+        stdout().line(
+            f"A run was lost here: {which or '?'}. Before the next one: chaosdrill recover {which}".rstrip()
+        )
 
 
 @sandbox.command()

@@ -1,32 +1,39 @@
-"""`status` and `abort`: what is on, and the lever that stops it, from any terminal of this user.
+"""`status`: what is on, who has which target, what was lost, and how to stop it, from any terminal.
 
-In an emergency these must answer at once and whatever else is broken: they read the run folders and ask the
-sandbox, and import nothing heavier.
+In an emergency it must answer at once and whatever else is broken: it reads the run folders and the locks,
+asks the sandbox, and imports nothing heavier. It reads no policy.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
-from chaosdrill.cli import place
+from chaosdrill import targets
+from chaosdrill.cli import hold
 from chaosdrill.cli.screen.layout import beside, print_json
 from chaosdrill.cli.screen.stream import Stream, stdout
-from chaosdrill.cli.screen.words import clean, fault_words, names, short_name
+from chaosdrill.cli.screen.words import clean, fault_words, short_name
 from chaosdrill.clock import SystemClock, from_iso
-from chaosdrill.errors import ChaosdrillError, Exit, RecordUnusable, UsageError
+from chaosdrill.errors import ChaosdrillError, RecordUnusable
+from chaosdrill.ports import Owner
 from chaosdrill.record import journal, ledger, running
-from chaosdrill.record.folder import INBOX, JOURNAL, LEDGER, RunFolder
+from chaosdrill.record.folder import JOURNAL, LEDGER, RunFolder
 from chaosdrill.record.running import LiveRun
+from chaosdrill.targets import locks
 from chaosdrill.units import format_duration
 
-#: How long `abort` waits for the undoing: what a run gives its engine, and time to write the reports.
-ABORT_WAIT = 60.0
-LOOK_EVERY = 0.1
+#: What a run is doing before its first phase, by the last event that says so.
+_BEFORE = {
+    "run.opened": "clearing",
+    "check.decided": "clearing",
+    "ready.asked": "waiting for ready",
+    "ready.answered": "clearing",
+    "engine.started": "starting",
+}
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,17 @@ class OpenFault:
 
 @dataclass(frozen=True)
 class Situation:
-    """A run that has not ended, as its folder tells it. Moments are ISO 8601, UTC."""
+    """A run that has not ended, as its folder tells it. Moments are ISO 8601, UTC.
+
+    `watchdog` is the process that undoes the run when its own is gone; `watched` whether it lives.
+    """
 
     id: str
     title: str
     folder: str
     pid: int
+    watchdog: int
+    watched: bool
     lost: bool
     actor: str
     started: str
@@ -58,28 +70,38 @@ class Situation:
     stop: str
 
 
-# ---- status
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON on standard output.")
 def status(as_json: bool) -> None:
-    """Say what is on: runs, faults, since when, seconds left, and how to stop it.
+    """Say what is on: the hold, runs, faults, since when, seconds left, and how to stop it.
 
-    It knows every run of this user, whatever folder it was started in, and the faults of the sandbox.
+    It knows every run of this user, whatever folder it was started in, whoever has a target, and the faults
+    of the sandbox.
     """
     now = SystemClock().now()
     found = [situation(run, now) for run in running.live_runs()]
-    sandbox = sandbox_facts()
+    taken, held, sandbox = targets.taken(), hold.current(), sandbox_facts()
     if as_json:
-        print_json({"runs": [asdict(run) for run in found], "sandbox": sandbox})
+        print_json(
+            {
+                "hold": hold.facts(held),
+                "runs": [asdict(run) for run in found],
+                "locks": [_lock_facts(one) for one in taken],
+                "sandbox": sandbox,
+            }
+        )
         return
     out = stdout()
+    if held is not None:
+        word = out.paint("HOLD ON", fg="red", bold=True)
+        out.line(f"{word}     {hold.words(held, now)}")
+        out.line("            nothing starts until: chaosdrill hold off")
+        out.line()
     for run in found:
         for line in _shown(run, now, out):
             out.line(line)
         out.line()
-    for line in _sandbox_lines(sandbox, found):
+    for line in (*_lock_lines(taken, found, out), *_sandbox_lines(sandbox, found)):
         out.line(line)
 
 
@@ -91,26 +113,37 @@ def situation(run: LiveRun, now: float) -> Situation:
     except RecordUnusable:
         facts = {}
     events = journal.read(folder.file(JOURNAL))
-    phase = next((e for e in reversed(events) if e["event"] == "phase.started"), {})
     abort = next((e for e in events if e["event"] == "abort.requested"), None)
-    left = None
-    if phase.get("seconds") is not None:
-        left = round(from_iso(phase["t"]) + float(phase["seconds"]) - now, 1)
+    phase, since, left = _doing(events, now)
     return Situation(
         id=run.id,
         title=clean(facts.get("title", "")),
         folder=str(run.folder),
         pid=run.pid,
+        watchdog=run.watchdog.pid,
+        watched=run.watched,
         lost=run.lost,
         actor=str(facts.get("actor", "")),
         started=str(facts.get("started", "")),
-        phase=str(phase.get("phase", "starting")),
-        phase_since=str(phase.get("t", facts.get("started", ""))),
+        phase=phase,
+        phase_since=since or str(facts.get("started", "")),
         seconds_left=left,
         aborting=f"{abort.get('by', '')}: {abort.get('rule', '')}" if abort else "",
         faults=tuple(_open_faults(folder, now)),
-        stop=f"chaosdrill abort {short_name(run.id)}",
+        stop=f"chaosdrill {'recover' if run.lost else 'abort'} {short_name(run.id)}",
     )
+
+
+def _doing(events: list[journal.Event], now: float) -> tuple[str, str, float | None]:
+    """Return what a run is doing, since when (ISO 8601), and for how many seconds more."""
+    for event in reversed(events):
+        if event["event"] == "phase.started":
+            seconds = event.get("seconds")
+            left = None if seconds is None else round(from_iso(event["t"]) + float(seconds) - now, 1)
+            return str(event.get("phase")), str(event.get("t", "")), left
+        if event["event"] in _BEFORE:
+            return _BEFORE[event["event"]], str(event.get("t", "")), None
+    return "starting", "", None
 
 
 def _open_faults(folder: RunFolder, now: float) -> Iterator[OpenFault]:
@@ -137,11 +170,11 @@ def sandbox_facts() -> dict[str, Any]:
 
 def _shown(run: Situation, now: float, out: Stream) -> Iterator[str]:
     word = out.paint("LOST", fg="red", bold=True) if run.lost else out.paint("ON", fg="yellow", bold=True)
-    yield f"{word}{' ' * (12 - (4 if run.lost else 2))}{run.title}"
+    yield f"{word}{' ' * (12 - (4 if run.lost else 2))}{run.title or run.id}"
     yield beside("run", run.id, out)
     yield beside("where", run.folder, out)
     process = f"process {run.pid}{' is gone: the run is lost' if run.lost else ''}"
-    yield beside("since", f"{_moment(run.started, now)}, by {run.actor}, {process}", out)
+    yield beside("since", f"{_moment(run.started, now)}, by {run.actor or '?'}, {process}", out)
     if not run.lost:
         words = f"{run.phase} since {_moment(run.phase_since, now)}{_left(run.seconds_left)}"
         if run.aborting:
@@ -149,15 +182,39 @@ def _shown(run: Situation, now: float, out: Stream) -> Iterator[str]:
         yield beside("phase", words, out)
     for fault in run.faults:
         yield beside("may be on" if run.lost else "fault", _fault(fault), out)
-    if not run.lost:
-        yield beside("stop it", run.stop, out)
-    elif run.faults:
-        yield beside("what to do", LOST_ADVICE, out)
+    if run.lost and run.watched:
+        yield beside("what to do", f"wait: it is being undone by its watchdog (process {run.watchdog})", out)
+    elif run.lost:
+        yield beside("what to do", f"{run.stop} undoes what is left, and proves it", out)
     else:
-        yield beside("what to do", f"nothing that it injected is on; {run.stop} forgets it", out)
+        yield beside("stop it", run.stop, out)
+        if not run.watched and run.watchdog:
+            yield beside("watchdog", f"process {run.watchdog} is gone: the run is about to abort", out)
 
 
-LOST_ADVICE = "wait until its time is up, or take the sandbox down: chaosdrill sandbox down"
+def _lock_facts(taken: targets.Taken) -> dict[str, Any]:
+    return {"system": taken.system or None, "stale": taken.stale, **asdict(taken.owner)}
+
+
+def _lock_lines(taken: list[targets.Taken], runs: list[Situation], out: Stream) -> Iterator[str]:
+    """Say who has a target, where no run above says it: somebody else, or a run that died with it."""
+    known = {run.id for run in runs}
+    for one in taken:
+        what = f"the {one.system}" if one.system else "an experiment file"
+        if one.owner.run in known:
+            continue
+        if not one.stale:
+            yield beside("TAKEN", f"{what} is taken by {_owner(one.owner)}", out)
+        elif not one.owner.run:
+            yield beside("LOST", f"nobody can tell which run had {what} last", out)
+            yield beside("what to do", "chaosdrill recover", out)
+        else:
+            yield beside("LOST", f"{_owner(one.owner)} had {what}; nobody has proved what it left on", out)
+            yield beside("what to do", f"chaosdrill recover {short_name(one.owner.run)}", out)
+
+
+def _owner(owner: Owner) -> str:
+    return locks.words(owner) if owner.run else "a run that is just starting"
 
 
 def _moment(text: str, now: float) -> str:
@@ -187,151 +244,10 @@ def _sandbox_lines(sandbox: dict[str, Any], runs: list[Situation]) -> Iterator[s
         left = format_duration(round(float(fault.get("seconds_left", 0.0))))
         yield f"ON          {fault_words(fault)} in the sandbox, of no live run; ends by itself in {left}"
     if strange:
-        yield "stop it     chaosdrill sandbox down"
+        yield "stop it     chaosdrill recover"
     if "error" in sandbox:
         yield f"sandbox     {clean(sandbox['error'])}"
     elif not sandbox["up"]:
         yield "nothing is on; the sandbox is not up" if not runs else "the sandbox is not up"
     elif not runs and not strange:
         yield f"nothing is on; the sandbox is up at {sandbox['shop_url']}"
-
-
-# ---- abort
-
-
-@click.command()
-@click.argument("run", required=False)
-@click.option("--reason", default="", metavar="TEXT", help="Why; it is recorded.")
-@click.option("--no-wait", is_flag=True, help="Do not wait until everything is undone.")
-@click.option("--json", "as_json", is_flag=True, help="Print how it ended as JSON on standard output.")
-def abort(run: str | None, reason: str, no_wait: bool, as_json: bool) -> int:
-    """Stop a run from any terminal and any folder; its faults are undone.
-
-    RUN is an id, a part of one, or `last`; it may be left out when one run is on.
-
-    \b
-    chaosdrill abort
-    chaosdrill abort a1b2 --reason "a customer has called"
-    """
-    chosen = choose(running.live_runs(), run)
-    out = stdout(forgiving=True)
-    if chosen.lost:
-        return _lost(chosen, as_json, out)
-    clock = SystemClock()
-    asked = clock.now()
-    facts = {"by": place.actor(), "reason": reason}
-    journal.hand_in(RunFolder(chosen.folder).file(INBOX), "abort", **facts)
-    if no_wait:
-        if not as_json:
-            out.line(f"asked {chosen.id} to stop; look: chaosdrill status")
-        return Exit.HELD
-    if not as_json:
-        out.line(f"asked {chosen.id} to stop; waiting until everything is undone")
-    try:
-        ended = _wait(chosen, clock, asked + ABORT_WAIT)
-    except KeyboardInterrupt:
-        out.line("not waiting any more; the run goes on undoing. Look: chaosdrill status")
-        return Exit.HELD
-    return _tell_end(chosen, ended, asked, as_json, out)
-
-
-def choose(live: list[LiveRun], name: str | None) -> LiveRun:
-    """Return the live run that `name` means. Raises UsageError, which lists what there is to choose from."""
-    if not live:
-        raise UsageError("nothing to stop: no run is on", next_step="see: chaosdrill status")
-    if name == "last":
-        return live[-1]
-    found = [r for r in live if name is None or name in (r.id, str(r.folder))] or [
-        r for r in live if name is not None and name in r.id
-    ]
-    if not found:
-        raise UsageError(f"no run that is on matches {name!r}", next_step=f"on: {names(r.id for r in live)}")
-    if len(found) > 1:
-        raise UsageError(f"{len(found)} runs are on", next_step=f"say which: {names(r.id for r in found)}")
-    return found[0]
-
-
-def _wait(run: LiveRun, clock: SystemClock, until: float) -> bool:
-    """Wait until `run` is sealed, lost, or `until` (epoch seconds); return whether it was sealed."""
-    folder, never = RunFolder(run.folder), threading.Event()
-    while clock.now() < until:
-        if folder.facts().get("state") == "sealed":
-            return True
-        if any(r.id == run.id and r.lost for r in running.live_runs()):
-            return False
-        clock.wait(never, LOOK_EVERY)
-    return False
-
-
-def _tell_end(run: LiveRun, ended: bool, asked: float, as_json: bool, out: Stream) -> int:
-    folder = RunFolder(run.folder)
-    entries = ledger.entries(folder.file(LEDGER))
-    left = [
-        what
-        for e in entries
-        if e.open
-        for what in e.residue or (fault_words({"kind": e.kind, "hit": e.hit}),)
-    ]
-    undone = [e for e in entries if not e.open and e.ended is not None and e.ended >= asked]
-    verdict = folder.facts().get("verdict") or {}
-    if as_json:
-        print_json(
-            {
-                "run": run.id,
-                "ended": ended,
-                "word": verdict.get("word"),
-                "undone": [
-                    {
-                        "id": e.id,
-                        "kind": e.kind,
-                        "hit": e.hit,
-                        "seconds": round((e.ended or asked) - asked, 3),
-                    }
-                    for e in undone
-                ],
-                "left": left,
-            },
-            out,
-        )
-    else:
-        for line in _end_lines(run, ended, asked, undone, verdict):
-            out.line(line)
-        for what in left:
-            out.line(f"STILL ON: {clean(what)}")
-    if not ended:
-        raise ChaosdrillError(
-            f"{run.id} has not ended within {ABORT_WAIT:g} s", next_step="see what is on: chaosdrill status"
-        )
-    return Exit.RESIDUE if left else Exit.HELD
-
-
-def _end_lines(
-    run: LiveRun, ended: bool, asked: float, undone: list[ledger.Entry], verdict: dict[str, Any]
-) -> Iterator[str]:
-    for entry in undone:
-        took = format_duration(round((entry.ended or asked) - asked, 2))
-        yield f"undone after {took}: {fault_words({'kind': entry.kind, 'hit': entry.hit})}"
-    if ended:
-        if not undone:
-            yield "no fault was on"
-        yield f"ended: {str(verdict.get('word', '?')).upper()}: {clean(verdict.get('why', ''))}"
-        yield f"what happened: chaosdrill show {run.folder}"
-
-
-def _lost(run: LiveRun, as_json: bool, out: Stream) -> int:
-    found = situation(run, SystemClock().now())
-    if as_json:
-        print_json({"run": run.id, "lost": True, "left": [asdict(fault) for fault in found.faults]}, out)
-    if not found.faults:
-        running.unregister(run.folder)
-        if not as_json:
-            out.line(f"{run.id} is lost: its process {run.pid} is gone; nothing that it injected is on")
-        return Exit.HELD
-    left = names(_fault(fault) for fault in found.faults)
-    raise _StillOn(f"{run.id} is lost, nobody undoes it: {left}", next_step=LOST_ADVICE)
-
-
-class _StillOn(ChaosdrillError):
-    """Something may still be on, and nobody is there to undo it."""
-
-    exit_code = Exit.RESIDUE
