@@ -59,9 +59,9 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
         workshop.lifeline.arm(_orders(plan, folder, workshop), [lock.descriptor])
         signals = signals_of(plan, workshop)
         clearance = clear(plan, workshop, folder, journal)
-        folder.update_facts(clearance=clearance.as_json())
         workshop.lifeline.armed()
-        confirm(clearance, plan, workshop)
+        clearance = confirm(clearance, plan, workshop)
+        folder.update_facts(clearance={**clearance.as_json(), "cleared": True})
         execute(clearance, plan, signals, (folder, journal), workshop, watcher)
         workshop.lifeline.rest()
     except (Refused, KeyboardInterrupt) as stopped:
@@ -161,7 +161,7 @@ def execute(
     watcher.opened(folder, runner)
     journal.listen(watcher.heard)
     for fault in plan.planned:
-        facts = fault.model_dump(mode="json", exclude={"arguments", "system"})
+        facts = {k: v for k, v in fault.as_json().items() if k not in ("arguments", "system")}
         journal.write("scope.pinned", **facts)
     ending = runner.run()
     if ending.record_failure:

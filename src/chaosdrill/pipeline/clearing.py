@@ -1,65 +1,248 @@
-"""The gate: everything that must be known before a fault, and the clearance that comes of it.
+"""Before the start: the gate is asked about a plan, and its clearance is confirmed right before it is used.
 
-Until a clearance is there nothing is injected; right before the start it is confirmed once more, because
-people may have taken a quarter of an hour to say that they are ready.
+Until a clearance is there nothing is injected; it is confirmed once more, because people may have taken a
+quarter of an hour to say that they are ready.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from chaosdrill.errors import Refused
-from chaosdrill.model.checklist import Clearance
+from chaosdrill.errors import NotCleared, Refused
+from chaosdrill.model.checklist import Clearance, Finding, reasons
+from chaosdrill.model.fault import ACTIONS_MODULE
 from chaosdrill.pipeline.parts import Plan, Workshop
+from chaosdrill.plan.reader import Node
 from chaosdrill.plan.resolve import fault_spec
 from chaosdrill.ports import Scope, Signal
+from chaosdrill.preflight import gate
+from chaosdrill.preflight.gate import Decision
+from chaosdrill.preflight.subject import Asked, Outline, Subject, Surroundings, Team
+from chaosdrill.record import approvals
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.record.journal import Journal
 
 #: How long after the decision a run may start, in seconds.
 CLEARED_FOR = 600.0
+#: How often the watchdog hears of us while an item takes its time, in seconds.
+_BEAT = 0.5
 
 
 def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -> Clearance:
-    """Decide every item of the checklist and return the clearance. Raises NotCleared with all reasons."""
-    del journal
-    for planned in plan.planned:
-        # Arguments that a fault can't carry out are found here, while refusing still costs nothing.
-        fault = workshop.open_fault(planned.kind, planned.system)
-        spec = fault_spec(planned.kind, dict(planned.arguments))
-        fault.prepare(spec, Scope(planned.chosen, planned.candidates))
+    """Decide every item of the checklist and return the clearance. Raises NotCleared with all reasons.
+
+    Each item is journalled when it is decided, and run.json has all of them, also when the run is refused.
+    """
+    attended = _Attended(plan, workshop)
+    team = Team(workshop.open_notifier, (folder, journal), attended.stop)
+
+    def told(finding: Finding) -> None:
+        facts = {key: value for key, value in finding.as_json().items() if key != "checks" and value}
+        journal.write("item.decided", **facts)
+
+    try:
+        decision = gate.decide(_subject(plan, workshop, team), told, attended)
+    finally:
+        attended.over.set()
     now = workshop.clock.now()
-    return Clearance(
+    clearance = Clearance(
         run=folder.id,
         environment=plan.environment,
         binding=plan.bind(f"hmac:{secrets.token_hex(16)}"),
-        findings=(),
+        findings=decision.findings,
         issued=now,
         expires=now + CLEARED_FOR,
+        approvals=decision.approvals,
     )
+    if not decision.cleared:
+        folder.update_facts(clearance={**clearance.as_json(), "cleared": False})
+        raise NotCleared(reasons(decision.findings))
+    return clearance
 
 
-def confirm(clearance: Clearance, plan: Plan, workshop: Workshop) -> None:
-    """Raise Refused when the clearance has expired, or when anything it is bound to has changed since."""
-    if workshop.clock.now() > clearance.expires:
+def examine(plan: Plan, workshop: Workshop, *, sends: bool = False) -> Decision:
+    """Return how each item would be decided now; nothing is injected, and nobody told unless `sends`."""
+    return gate.decide(_subject(plan, workshop, Team(workshop.open_notifier, sends=sends)))
+
+
+def confirm(clearance: Clearance, plan: Plan, workshop: Workshop) -> Clearance:
+    """Return the clearance, its approvals spent; the last act before anything is injected.
+
+    Raises Refused when it has expired, when a hold is on, or when anything it is bound to has changed since.
+    """
+    now = workshop.clock.now()
+    if now > clearance.expires:
         raise Refused("not injecting: the clearance has expired", next_step="start again")
-    drift = clearance.binding.drift(plan.bind(clearance.binding.salt).parts)
+    hold = workshop.open_lever(plan.rules.system).hold()
+    if hold is not None:
+        raise Refused(
+            f"not injecting: a hold is on, by {hold.by}: {hold.why}", next_step="see: chaosdrill hold status"
+        )
+    drift = (*clearance.binding.drift(plan.bind(clearance.binding.salt).parts), *_rewritten(plan))
     if drift:
-        raise Refused(f"not injecting: {', '.join(drift)} changed since the run was cleared")
+        names = ", ".join(dict.fromkeys(drift))
+        raise Refused(f"not injecting: {names} changed since the run was cleared", next_step="start again")
+    for moved in _moved(plan):
+        raise Refused(f"not injecting: {moved}", next_step="start again: the targets are chosen anew")
+    if not clearance.approvals:
+        return clearance
+    from chaosdrill.preflight.approval import spend
+
+    question = gate.question_of(_subject(plan, workshop, Team(workshop.open_notifier, sends=False)))
+    return replace(clearance, approvals=spend(question, clearance.approvals, clearance.run))
 
 
 def signals_of(plan: Plan, workshop: Workshop) -> Mapping[str, Signal]:
     """Return the signals of the block, not yet started; none for a plain file."""
     if plan.block is None or plan.target is None:
         return {}
-    signals = workshop.open_signals(plan.block, plan.target)
-    for signal in signals.values():
-        signal.check()
-    return signals
+    return workshop.open_signals(plan.block, plan.target)
 
 
-def hold_or_none(plan: Plan, workshop: Workshop) -> Any:
-    """Return the hold that is on for the plan's system, if any."""
-    return workshop.open_lever(plan.rules.system).hold()
+# ---- what the gate looks at
+
+
+def _subject(plan: Plan, workshop: Workshop, team: Team) -> Subject:
+    request = plan.draft.request
+    source = Path(plan.rules.source) if plan.rules.source else None
+    system = plan.rules.system
+
+    def prepare(planned: Any) -> object:
+        fault = workshop.open_fault(planned.kind, planned.system)
+        spec = fault_spec(planned.kind, dict(planned.arguments))
+        return fault.prepare(spec, Scope(planned.chosen, planned.candidates))
+
+    return Subject(
+        title=plan.title,
+        rules=plan.rules,
+        asked=Asked(
+            actor=request.actor,
+            source=request.source,
+            home=request.home,
+            approvals=approvals.folder(source, request.home),
+            options=request.options,
+            overrides=request.overrides,
+        ),
+        block=plan.block,
+        outline=_outline(plan.file.document.root),
+        planned=plan.planned,
+        answers=plan.draft.answers,
+        bind=plan.bind,
+        around=Surroundings(
+            clock=workshop.clock,
+            touched=plan.target is not None,
+            prepare=prepare,
+            signals=lambda: signals_of(plan, workshop),
+            strays=lambda: workshop.open_strays(system).strays(),
+            deploying=lambda: workshop.open_rollouts(system).deploying(),
+            firing=workshop.firing_alerts,
+        ),
+        team=team,
+    )
+
+
+def _outline(root: Node) -> Outline:
+    stated = root.get("steady-state-hypothesis")
+    title = stated.get("title") if stated is not None else None
+    probes = stated.get("probes") if stated is not None else None
+    rollbacks = root.get("rollbacks")
+    return Outline(
+        title=" ".join(title.text.split()) if title is not None else "",
+        probes=len(probes.items) if probes is not None else 0,
+        foreign=tuple(_foreign(root)),
+        rollbacks=len(rollbacks.items) if rollbacks is not None else 0,
+    )
+
+
+def _foreign(root: Node) -> Iterator[str]:
+    """Yield the names of actions that are not ours."""
+    method = root.get("method")
+    for activity in method.items if method is not None else ():
+        kind, provider = activity.get("type"), activity.get("provider")
+        module = provider.get("module") if provider is not None else None
+        ours = module is not None and module.text == ACTIONS_MODULE
+        if kind is not None and kind.text == "action" and not ours:
+            name = activity.get("name")
+            yield " ".join(name.text.split()) if name is not None else "an action"
+
+
+# ---- what may have changed since
+
+
+def _rewritten(plan: Plan) -> Iterator[str]:
+    """Yield which of the files that were read say something else by now."""
+    file, rules = plan.file, plan.rules
+    if _sum(file.document.source) != file.digest:
+        yield "experiment"
+    if rules.source and _sum(Path(rules.source)) != rules.digest:
+        yield "policy"
+    if file.beside is not None and _sum(file.beside.source) != plan.draft.answers_digest:
+        yield "answers"
+
+
+def _sum(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "gone"
+
+
+def _moved(plan: Plan) -> Iterator[str]:
+    """Yield, in words, which of the pinned targets are not what they were."""
+    for fault in plan.planned if plan.target is not None else ():
+        assert plan.target is not None
+        there = plan.target.candidates(fault_spec(fault.kind, dict(fault.arguments)))
+        names = {candidate.id for candidate in there}
+        gone = [name for name in fault.chosen if name not in names]
+        if gone:
+            yield f"{', '.join(gone)} of {fault.target} can't be hit any more"
+        elif len(names) < fault.candidates:
+            yield f"{fault.target} has {len(names)} to choose from, {fault.candidates} when it was cleared"
+
+
+# ---- while it is decided
+
+
+def _settle(decided: Future[Finding], work: Callable[[], Finding]) -> None:
+    try:
+        decided.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        decided.set_exception(error)
+
+
+class _Attended:
+    """Decides items while the watchdog hears that we live, and people can still change their minds."""
+
+    def __init__(self, plan: Plan, workshop: Workshop) -> None:
+        self.over = threading.Event()
+        self._lever = workshop.open_lever(plan.rules.system)
+        self._lifeline = workshop.lifeline
+        # Nothing takes its time about a file that measures nothing, where nobody is told.
+        self._quick = plan.block is None and not plan.rules.strict
+
+    def __call__(self, work: Callable[[], Finding]) -> Finding:
+        """Return what `work` decides, beating meanwhile. Raises RunFenced, and whatever interrupts us."""
+        self._lifeline.beat()
+        if self._quick:
+            return work()
+        decided: Future[Finding] = Future()
+        worker = threading.Thread(target=_settle, args=(decided, work), name="checklist", daemon=True)
+        worker.start()
+        while worker.is_alive():
+            worker.join(_BEAT)
+            self._lifeline.beat()
+        return decided.result()
+
+    def stop(self) -> str:
+        """Return why nobody has to be waited for any more; '' to go on."""
+        if self.over.is_set():
+            return "the run was given up"
+        hold = self._lever.hold()
+        return f"a hold is on, by {hold.by}: {hold.why}" if hold is not None else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ def plan(drafted: Draft, workshop: Workshop) -> Plan:
         target.check()
     specs = resolve_faults(file, expanded["faults"], expanded["configuration"], block)
     planned = tuple(
-        _pin(spec, fault, _Pinning(block, target, drafted))
+        _pin(spec, fault, block.seed if block else 0, target, rules.system)
         for spec, fault in zip(specs, expanded["faults"], strict=True)
         if target
     )
@@ -116,36 +115,15 @@ def _environment(file: ExperimentFile, target: Target) -> dict[str, str]:
         return {}
 
 
-@dataclass(frozen=True)
-class _Pinning:
-    block: ChaosdrillBlock | None
-    target: Target
-    drafted: Draft
-
-    @property
-    def max_targets(self) -> int | None:
-        """The stricter of what the experiment and the environment allow."""
-        own = self.block.blast_radius.max_targets if self.block else None
-        given = [limit for limit in (own, self.drafted.rules.max_targets) if limit is not None]
-        return min(given, default=None)
-
-    @property
-    def max_share(self) -> float | None:
-        """The stricter of what the experiment and the environment allow, from 0 to 1."""
-        own = self.block.blast_radius.max_share if self.block else None
-        given = [limit for limit in (own, self.drafted.rules.max_share) if limit is not None]
-        return min(given, default=None)
-
-
-def _pin(spec: FaultSpec, fault: Mapping[str, Any], pinning: _Pinning) -> PlannedFault:
+def _pin(spec: FaultSpec, fault: Mapping[str, Any], seed: int, target: Target, system: str) -> PlannedFault:
     from chaosdrill.model.run import PlannedFault
 
-    seed = pinning.block.seed if pinning.block else 0
-    scope = choose(spec, pinning.target.candidates(spec), pinning, seed=seed)
+    # Whether so many may be hit is an item of the checklist.
+    scope = choose(spec, target.candidates(spec), seed=seed)
     return PlannedFault(
         activity=fault["activity"],
         kind=spec.kind,
-        system=pinning.drafted.rules.system,
+        system=system,
         target=spec.target,
         arguments=dict(fault["arguments"]),
         duration=spec.duration,
@@ -172,7 +150,7 @@ def _bind(
             "options": digest({name: options.get(name) for name in _OPTIONS}),
             # In order, because the last variable file wins; by name, because a checkout lies anywhere.
             "files": digest([[Path(name).name, _sum(Path(name))] for name in files]),
-            "scope": digest([fault.model_dump(mode="json") for fault in planned]),
+            "scope": digest([fault.as_json() for fault in planned]),
         },
     )
 
