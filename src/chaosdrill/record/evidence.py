@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from chaosdrill.clock import from_iso
-from chaosdrill.model.experiment import ChaosdrillBlock
 from chaosdrill.model.run import (
     Abort,
     EngineOutcome,
@@ -20,21 +20,30 @@ from chaosdrill.record import journal, ledger
 from chaosdrill.record.folder import ENGINE, JOURNAL, LEDGER, RunFolder
 from chaosdrill.record.outcome import refused
 
+if TYPE_CHECKING:
+    from chaosdrill.model.experiment import ChaosdrillBlock
+
 
 def evidence(folder: RunFolder) -> Evidence:
     """Return what the folder proves, apart from its samples. Raises RecordUnusable for a broken run.json."""
     facts = folder.facts()
     events = journal.read(folder.file(JOURNAL))
-    block = facts.get("block")
     return Evidence(
-        block=ChaosdrillBlock.model_validate(block) if block else None,
+        block=_block(facts["block"]) if facts.get("block") else None,
         phases=_phases(events),
-        planned=tuple(PlannedFault.model_validate(p) for p in facts.get("planned", ())),
+        planned=tuple(PlannedFault.read(p) for p in facts.get("planned", ())),
         faults=tuple(_outcome(entry) for entry in ledger.entries(folder.file(LEDGER))),
         engine=_engine(folder, events),
-        abort=_abort(events),
+        abort=abort(events),
         refused=_refused(events),
     )
+
+
+def _block(facts: dict[str, Any]) -> ChaosdrillBlock:
+    # Imported where there is one: a plain Chaos Toolkit file is judged without pydantic.
+    from chaosdrill.model.experiment import ChaosdrillBlock
+
+    return ChaosdrillBlock.model_validate(facts)
 
 
 def _phases(events: list[journal.Event]) -> tuple[Phase, ...]:
@@ -64,16 +73,26 @@ def _outcome(entry: ledger.Entry) -> FaultOutcome:
     )
 
 
-def _abort(events: list[journal.Event]) -> Abort | None:
-    asked = next((e for e in events if e["event"] == "abort.requested"), None)
-    if asked is None:
+def abort(events: Sequence[journal.Event]) -> Abort | None:
+    """Return why the run was stopped, when, and how fast it was undone; None when it was not stopped."""
+    place = next((i for i, e in enumerate(events) if e["event"] == "abort.requested"), None)
+    if place is None:
         return None
-    undone = next((e for e in events if e["event"] == "unwind.ended"), None)
+    asked, later = events[place], events[place + 1 :]
+    breach = next((e for e in events[:place] if e["event"] == "guard.breach"), None)
+    # Without a fault of ours, what undoes is the file's own rollbacks.
+    undone = [e for e in later if e["event"] == "fault.undone"]
+    ended = next((e for e in later if e["event"] == "unwind.ended"), undone[-1] if undone else None)
+    undone = undone or [
+        e for e in later if e["event"] == "activity.started" and e.get("section") == "rollbacks"
+    ]
     return Abort(
         by=asked["by"],
         rule=asked["rule"],
         requested=from_iso(asked["t"]),
-        undone=from_iso(undone["t"]) if undone else None,
+        undone=from_iso(ended["t"]) if ended else None,
+        breach=from_iso(breach["t"]) if breach else None,
+        first_undo=min((from_iso(e["t"]) for e in undone), default=None),
     )
 
 
@@ -127,7 +146,7 @@ def _probes(states: dict[str, Any]) -> list[ProbeResult]:
             for run in (state or {}).get("probes", ()):
                 activity = run.get("activity") or {}
                 found.append(
-                    ProbeResult.model_validate(
+                    ProbeResult.read(
                         {
                             "name": activity.get("name", "(unnamed)"),
                             "moment": moment,

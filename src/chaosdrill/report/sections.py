@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chaosdrill.clock import from_iso, iso
-from chaosdrill.model.run import CriterionResult, FaultOutcome, PlannedFault
+from chaosdrill.model.run import Abort, CriterionResult, FaultOutcome, PlannedFault
 from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.record.folder import RUN
 from chaosdrill.report import timeline
@@ -108,6 +108,8 @@ def undone(material: Material) -> Section:
         lead = "The run was not aborted."
     else:
         lead = f"Aborted by {abort.by}: {abort.rule}."
+        if abort.latencies:
+            blocks.append(_guard_table(abort))
         blocks.append(_abort_table(material, abort.requested))
     if material.entries:
         blocks.append(_undo_table(material))
@@ -267,6 +269,15 @@ def _limits_of_blast(material: Material) -> str:
 
 
 # ---- abort and undo
+
+
+def _guard_table(abort: Abort) -> Table:
+    start = "the breach" if abort.breach is not None else "the decision"
+    rows = [
+        (Cell(name.capitalize()), Cell(format_duration(round(took, 4)))) for name, took in abort.latencies
+    ]
+    columns = (Column("Step"), Column(f"After {start}", numeric=True))
+    return Table("Guard: how fast", columns, tuple(rows), cards=True)
 
 
 def _abort_table(material: Material, requested: float) -> Table:
