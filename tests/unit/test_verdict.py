@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,7 +65,7 @@ PHASES = (
 
 def probe(moment: str, **changes: Any) -> ProbeResult:
     facts = {"name": "answers", "moment": moment, "met": True, "output": "200", "tolerance": "200"}
-    return ProbeResult.model_validate({**facts, **changes})
+    return ProbeResult.read({**facts, **changes})
 
 
 ENGINE = EngineOutcome(status="completed", probes=(probe("before"), probe("after")), activities=(ACTION,))
@@ -81,11 +83,11 @@ def healthy(**changes: Any) -> Evidence:
 
 
 def engine(**changes: Any) -> EngineOutcome:
-    return ENGINE.model_copy(update=changes)
+    return replace(ENGINE, **changes)
 
 
 def fault(**changes: Any) -> FaultOutcome:
-    return FAULT_OUTCOME.model_copy(update=changes)
+    return replace(FAULT_OUTCOME, **changes)
 
 
 def samples(*, down: float | None = None) -> Samples:
@@ -125,9 +127,8 @@ def test_a_healthy_run_holds_and_says_for_what() -> None:
 
 
 def test_the_same_evidence_gives_the_same_verdict_again() -> None:
-    assert verdict() == judge(
-        Evidence.model_validate_json(healthy().model_dump_json(by_alias=True)), samples()
-    )
+    assert verdict() == judge(healthy(), samples())
+    assert Verdict.read(json.loads(json.dumps(verdict().as_json()))) == verdict()
 
 
 def test_a_criterion_that_deviates_makes_the_run_deviate_and_is_quoted() -> None:
@@ -254,7 +255,7 @@ def test_a_plain_file_without_a_hypothesis_shows_nothing() -> None:
 
 
 def test_a_target_that_was_missed_is_never_held() -> None:
-    plan = PLANNED.model_copy(update={"chosen": ("payment-api-1", "payment-api-2")})
+    plan = replace(PLANNED, chosen=("payment-api-1", "payment-api-2"))
     found = verdict(planned=(plan,))
     assert (found.coverage.state, found.coverage.text) == ("partial", "1 of 2 targets hit")
     assert (found.exit_code, found.word, found.why) == (
@@ -265,7 +266,7 @@ def test_a_target_that_was_missed_is_never_held() -> None:
 
 
 def test_a_second_fault_that_never_became_active_is_never_held() -> None:
-    second = PLANNED.model_copy(update={"kind": "latency", "target": "database", "chosen": ("database",)})
+    second = replace(PLANNED, kind="latency", target="database", chosen=("database",))
     found = verdict(planned=(PLANNED, second))
     assert found.coverage.state == "partial"
     assert found.coverage.text == "1 of 2 targets hit; latency on database never became active"

@@ -1,20 +1,57 @@
-"""One execution: what was planned, what was hit, what was seen, and the verdict on it."""
+"""One execution: what was planned, what was hit, what was seen, and the verdict on it.
+
+Standard library only: what a plain Chaos Toolkit file shows is judged without waiting for pydantic.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
-
-from chaosdrill.model.experiment import ChaosdrillBlock
-
-
-class Record(BaseModel):
-    """Immutable; unknown keys of a newer version are passed over, so that old tools read new records."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), defer_build=True)
+if TYPE_CHECKING:
+    from chaosdrill.model.experiment import ChaosdrillBlock
 
 
+class Record:
+    """Immutable; goes to JSON and back, and passes over unknown keys, so that old tools read new records."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    #: The fields that are records themselves, or tuples of them.
+    parts: ClassVar[Mapping[str, type[Record]]] = {}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """Return the record that `as_json` made. Raises ValueError when a field is missing."""
+        given: dict[str, Any] = {}
+        for known in fields(cls):
+            if known.name in data:
+                given[known.name] = _read(data[known.name], cls.parts.get(known.name))
+            elif known.default is MISSING and known.default_factory is MISSING:
+                raise ValueError(f"{cls.__name__} without {known.name}")
+        return cls(**given)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as JSON: records as objects, tuples as lists."""
+        return {known.name: _written(getattr(self, known.name)) for known in fields(self)}
+
+
+def _read(value: Any, part: type[Record] | None) -> Any:
+    if isinstance(value, list):
+        return tuple(_read(item, part) for item in value)
+    return part.read(value) if part is not None and isinstance(value, Mapping) else value
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.as_json()
+    if isinstance(value, (list, tuple)):
+        return [_written(item) for item in value]
+    return {k: _written(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phase(Record):
     """A stretch of the run, in epoch seconds; `end` is None while it lasts."""
 
@@ -23,6 +60,7 @@ class Phase(Record):
     end: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFault(Record):
     """One fault action of the file as cleared: with its substituted arguments and its pinned targets."""
 
@@ -30,12 +68,13 @@ class PlannedFault(Record):
     kind: str
     system: str = "sandbox"
     target: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = field(default_factory=dict)
     duration: float
     chosen: tuple[str, ...] = ()
     candidates: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOutcome(Record):
     """What became of one injected fault, read from the ledger. Moments are epoch seconds."""
 
@@ -56,15 +95,34 @@ class FaultOutcome(Record):
         return self.ended is not None and not self.residue
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Abort(Record):
-    """Why a run was stopped before its end."""
+    """Why a run was stopped before its end. Moments are epoch seconds.
+
+    `breach` is the reading that broke a stop condition, None when a person or a limit stopped the run;
+    `requested` the decision; `first_undo` the first thing that was undone after it, `undone` the last.
+    """
 
     by: str
     rule: str
     requested: float
     undone: float | None = None
+    breach: float | None = None
+    first_undo: float | None = None
+
+    @property
+    def latencies(self) -> tuple[tuple[str, float], ...]:
+        """How long each step took, in seconds: from the breach, where there was one, or from the decision."""
+        start = self.requested if self.breach is None else self.breach
+        steps = (("decision", self.requested), ("first undo", self.first_undo), ("last undo", self.undone))
+        return tuple(
+            (name, moment - start)
+            for name, moment in steps
+            if moment is not None and (self.breach is not None or name != "decision")
+        )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult(Record):
     """One steady-state probe of the file, as Chaos Toolkit judged it."""
 
@@ -76,9 +134,11 @@ class ProbeResult(Record):
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOutcome(Record):
     """What Chaos Toolkit said. `status` is None when it died before it could say anything."""
 
+    parts: ClassVar[Mapping[str, type[Record]]] = {"probes": ProbeResult}
     status: str | None = None
     deviated: bool = False
     probes: tuple[ProbeResult, ...] = ()
@@ -87,6 +147,7 @@ class EngineOutcome(Record):
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence(Record):
     """Everything a verdict may rest on, apart from the samples: read from the run folder alone.
 
@@ -105,6 +166,7 @@ class Evidence(Record):
 State = Literal["held", "deviated", "inconclusive"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionResult(Record):
     """How one criterion came out. Values are in the series' own unit."""
 
@@ -124,6 +186,7 @@ class CriterionResult(Record):
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line(Record):
     """One line of the verdict: a state from a fixed list, and the sentence behind it."""
 
@@ -131,6 +194,7 @@ class Line(Record):
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Record):
     """Five independent lines, the criteria behind the second, and what a shell sees.
 
@@ -140,6 +204,11 @@ class Verdict(Record):
     NOT EVALUATED | ABORTED | ERRORED | REFUSED | RESIDUE LEFT.
     """
 
+    parts: ClassVar[Mapping[str, type[Record]]] = {
+        **dict.fromkeys(("execution", "hypothesis", "response", "cleanup", "coverage"), Line),
+        "criteria": CriterionResult,
+        "probes": ProbeResult,
+    }
     execution: Line
     hypothesis: Line
     response: Line

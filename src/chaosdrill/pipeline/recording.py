@@ -70,7 +70,7 @@ def _planned(plan: Plan | None) -> dict[str, Any]:
         "expected_outcome": block.expected_outcome if block else None,
         "block": block.model_dump(mode="json", by_alias=True) if block else None,
         "configuration": dict(plan.configuration) if plan else {},
-        "planned": [p.model_dump(mode="json") for p in plan.planned] if plan else [],
+        "planned": [p.as_json() for p in plan.planned] if plan else [],
     }
 
 
@@ -101,7 +101,7 @@ def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock, **facts: A
         **facts,
         state="sealed",
         ended=iso(clock.now()),
-        verdict=judged.model_dump(mode="json"),
+        verdict=judged.as_json(),
         checksums=folder.checksums(),
     )
     warnings: list[str] = []

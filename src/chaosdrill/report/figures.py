@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
 from chaosdrill.model.run import CriterionResult, Evidence
 from chaosdrill.model.signal import SERIES, Series, Unit, format_value
 from chaosdrill.record.samples import Samples
@@ -20,6 +19,9 @@ from chaosdrill.report.charts.shapes import Frame, offset_text
 from chaosdrill.report.numbers import Numbers, RequestNumbers, is_gauge
 from chaosdrill.statistics import GAP_INTERVALS, Readings, gaps, usual_interval
 from chaosdrill.units import format_duration
+
+if TYPE_CHECKING:
+    from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
 
 #: A shorter hole can't be seen in a chart, and one late request is no gap.
 SHORTEST_GAP = 1.0

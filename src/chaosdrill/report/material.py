@@ -127,7 +127,7 @@ def material(folder: RunFolder, samples: Samples) -> Material:
     facts = folder.facts()
     try:
         found = evidence(folder)
-        judged = Verdict.model_validate(facts["verdict"]) if facts.get("verdict") else None
+        judged = Verdict.read(facts["verdict"]) if facts.get("verdict") else None
         return Material(
             folder=folder,
             facts=facts,

@@ -88,7 +88,7 @@ def _seal(folder: RunFolder, tale: _Tale) -> None:
     journal.write("run.sealed", at=tale.ended + 0.3)
     journal.close()
     ended = iso(tale.ended + 0.3)
-    folder.update_facts(state="sealed", ended=ended, verdict=verdict.model_dump(mode="json"))
+    folder.update_facts(state="sealed", ended=ended, verdict=verdict.as_json())
     folder.update_facts(checksums=folder.checksums())
 
 

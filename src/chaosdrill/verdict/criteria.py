@@ -16,11 +16,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from chaosdrill import statistics
-from chaosdrill.model.experiment import Criterion, SourceSpec
 from chaosdrill.model.run import CriterionResult, Phase, State
 from chaosdrill.model.signal import REQUEST_SERIES
 from chaosdrill.record.samples import Samples
@@ -28,6 +27,9 @@ from chaosdrill.statistics import Readings
 from chaosdrill.units import format_duration
 from chaosdrill.verdict import wording
 from chaosdrill.verdict.windows import Span, anchor, is_full, stretches, t_plus, windows
+
+if TYPE_CHECKING:
+    from chaosdrill.model.experiment import Criterion, SourceSpec
 
 #: Requests may be missing for this many seconds: what it takes a signal to start and to stop.
 _SHORTEST_HOLE = 1.0
@@ -239,7 +241,7 @@ class _Judge:
             else sum(look.state == "short" for look in looks),
         )
         at = None if worst_at is None else t_plus(self.seen.phases, worst_at)
-        return found.model_copy(update={"text": wording.criterion(found, at, reason)})
+        return replace(found, text=wording.criterion(found, at, reason))
 
 
 def _answered(readings: Readings) -> Readings:

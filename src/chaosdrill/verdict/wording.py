@@ -6,12 +6,14 @@ Computes nothing; whatever stands here was decided elsewhere.
 from __future__ import annotations
 
 import textwrap
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from chaosdrill.model.experiment import Criterion
 from chaosdrill.model.run import CriterionResult, Line, Verdict
 from chaosdrill.model.signal import REQUEST_SERIES, Unit, format_value
 from chaosdrill.units import format_duration
+
+if TYPE_CHECKING:
+    from chaosdrill.model.experiment import Criterion
 
 _COLUMNS = 80
 

@@ -83,7 +83,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "environment": plan.environment,
         "hypothesis": block.hypothesis if block else None,
         "expected_outcome": block.expected_outcome if block else None,
-        "faults": [fault.model_dump(mode="json") for fault in plan.planned],
+        "faults": [fault.as_json() for fault in plan.planned],
         "signals": {name: spec.model_dump(mode="json", by_alias=True) for name, spec in signals.items()},
         "criteria": [c.sentence() for c in block.criteria] if block else [],
         "aborts_when": list(_stops(block)) if block else [],

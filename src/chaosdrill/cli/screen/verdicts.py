@@ -108,7 +108,7 @@ def verdict_facts(folder: RunFolder, verdict: Verdict) -> dict[str, Any]:
         "word": verdict.word,
         "exit_code": verdict.exit_code,
         "why": verdict.why,
-        "verdict": verdict.model_dump(mode="json"),
+        "verdict": verdict.as_json(),
     }
 
 

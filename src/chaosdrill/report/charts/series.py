@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from chaosdrill.model.experiment import Bound, ChaosdrillBlock, Criterion
 from chaosdrill.model.run import CriterionResult
 from chaosdrill.model.signal import GAUGE_SERIES, format_value
 from chaosdrill.report.charts.buckets import MOST, Bucket, buckets, length
 from chaosdrill.report.charts.shapes import Bars, Chart, Curve, Frame, Level, Mark, Range, when_text
 from chaosdrill.statistics import Readings
 from chaosdrill.units import format_duration, format_share
+
+if TYPE_CHECKING:
+    from chaosdrill.model.experiment import Bound, ChaosdrillBlock, Criterion
 
 Gaps = tuple[tuple[float, float], ...]
 

@@ -46,10 +46,10 @@ def content(document: Document) -> dict[str, Any]:
         "overridden": list(document.alerts),
         "refused": list(found.refused),
         "clearance": material.facts.get("clearance"),
-        "criteria": [c.model_dump(mode="json") for c in verdict.criteria] if verdict else [],
-        "probes": [probe.model_dump(mode="json") for probe in found.engine.probes],
+        "criteria": [c.as_json() for c in verdict.criteria] if verdict else [],
+        "probes": [probe.as_json() for probe in found.engine.probes],
         "faults": [_fault(fault, material) for fault in found.faults],
-        "planned": [planned.model_dump(mode="json") for planned in found.planned],
+        "planned": [planned.as_json() for planned in found.planned],
         "phases": [_phase(phase) for phase in found.phases],
         "abort": _abort(found.abort) if found.abort else None,
         "numbers": {
@@ -118,6 +118,9 @@ def _abort(abort: Abort) -> dict[str, Any]:
         "requested": _moment(abort.requested),
         "undone": _moment(abort.undone),
         "seconds_to_undo": took,
+        "breach": _moment(abort.breach),
+        "first_undo": _moment(abort.first_undo),
+        "latencies": {name: round(took, 6) for name, took in abort.latencies},
     }
 
 
