@@ -163,6 +163,18 @@ class Bench:
         (found,) = (self.place / "runs").iterdir()
         return found
 
+    def event(self, name: str) -> dict[str, Any]:
+        """Wait until the run has journalled an event of that name, and return it."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            rows = map(json.loads, (self.folder / "journal.jsonl").read_text().splitlines())
+            found = next((row for row in rows if row["event"] == name), None)
+            if found is not None:
+                return dict(found)
+            if time.monotonic() > until:
+                raise AssertionError(f"no {name} in the journal")
+            time.sleep(0.05)
+
     def sealed(self) -> dict[str, Any]:
         """Wait until somebody has sealed the record, and return it."""
         until = time.monotonic() + PATIENCE

@@ -81,8 +81,9 @@ def well(path: str) -> bool:
 
 
 def fails_when_on(path: str) -> bool:
-    """Raise while the fault is on."""
+    """Raise while the fault is on, and leave a mark."""
     if Path(path).exists():
+        Path(f"{path}.seen").touch()
         raise RuntimeError("nobody answers")
     return True
 
