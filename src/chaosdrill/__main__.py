@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -12,7 +14,7 @@ def main() -> None:
     """
     arguments = sys.argv[1:]
     if arguments[:1] != ["run"]:
-        _answer(arguments)
+        _leave(_answer(arguments))
     from chaosdrill.ctk import process
 
     process.start_spare()
@@ -21,21 +23,30 @@ def main() -> None:
 
     line.start_spare()
     try:
-        _answer(arguments)
+        code = _answer(arguments)
     finally:
         process.end_spare()
         line.end_spare()
+    _leave(code)
 
 
-def _answer(arguments: list[str]) -> None:
+def _answer(arguments: list[str]) -> int:
     try:
         from chaosdrill.cli.main import run
 
-        sys.exit(run(arguments))
+        return run(arguments)
     except KeyboardInterrupt:
         # Before the command line could say it better: while it was loading.
         sys.stderr.write("chaosdrill: interrupted\n")
-        sys.exit(4)
+        return 4
+
+
+def _leave(code: int) -> None:
+    """End at once: everything is written and closed, and taking the interpreter apart costs 50 ms."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
