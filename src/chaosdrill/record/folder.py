@@ -23,7 +23,7 @@ RUN, JOURNAL, INBOX, LEDGER = "run.json", "journal.jsonl", "inbox.jsonl", ledger
 SAMPLES, ENGINE, ENGINE_LOG = "samples.csv", "engine.json", "engine.log"
 
 #: What a checksum would be stale for: files that are still written after sealing, or hold the checksums.
-_UNSUMMED = {RUN, INBOX, "watchdog.log"}
+_UNSUMMED = {RUN, INBOX, "answers.jsonl", "watchdog.log"}
 
 
 class RunFolder:
