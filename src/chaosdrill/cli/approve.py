@@ -15,6 +15,7 @@ from chaosdrill.cli.run import engine_options, play_options
 
 if TYPE_CHECKING:
     from chaosdrill.cli.screen.stream import Stream
+    from chaosdrill.model.checklist import Check
     from chaosdrill.pipeline import Plan
     from chaosdrill.preflight.approval import Question
     from chaosdrill.preflight.issuing import Terms
@@ -319,5 +320,13 @@ def _tell(statement: Statement, question: Question, path: Path, *, as_json: bool
     out = stdout()
     out.line()
     out.line(beside("signed", f"{identity}, in {shown(path)}", out))
-    out.line(beside("worth", check.said if check.ok else f"{check.said}; others have to sign too", out))
+    out.line(beside("worth", _worth(statement, check), out))
     out.line(beside("take back", f"chaosdrill approve --revoke {identity} --why TEXT", out))
+
+
+def _worth(statement: Statement, check: Check) -> str:
+    if statement.limits is not None:
+        return "it counts as one approval for each run within its limits"
+    if check.ok:
+        return check.said
+    return f"{check.facts['people']} of {check.facts['need']} approvals; somebody else has to sign too"

@@ -72,13 +72,15 @@ class Question:
 class Rejected:
     """An approval that does not count, and why: 'configuration changed since alice@example.com approved it'.
 
-    `near` says whether it was meant for this file in this environment, so that somebody wants to know.
+    `near` says whether it was meant for this file in this environment, so that somebody wants to know; `issued`
+    is in epoch seconds, 0 where nobody can tell.
     """
 
     id: str
     approver: str
     why: str
     near: bool
+    issued: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def verified(question: Question) -> Verified:
             good.append(_use(file, question))
         except Refused as refusal:
             bad.append(_rejected(file, question, str(refusal)))
+    bad.sort(key=lambda one: one.issued)
     uses = tuple(_enough(good, question))
     allowed = {item: use.approver for use in uses for item in use.overrides if item in question.overrides}
     return Verified(uses, tuple(bad), _check(uses, bad, question), allowed)
@@ -301,14 +304,19 @@ def _people(uses: Sequence[ApprovalUse]) -> int:
 
 def _check(uses: Sequence[ApprovalUse], bad: Sequence[Rejected], question: Question) -> Check:
     need, people = question.rules.approvals.need, _people(uses)
-    facts = {"need": need, "uses": [asdict(use) for use in uses], "rejected": [asdict(one) for one in bad]}
+    facts = {
+        "need": need,
+        "people": people,
+        "uses": [asdict(use) for use in uses],
+        "rejected": [asdict(one) for one in bad],
+    }
     if people >= need:
         said = "; ".join(f"{use.approver} until {iso(use.expires)[:16]}Z ({use.id})" for use in uses)
         said = f"approved by {said}" if uses else f"{question.rules.environment} asks for no approval"
         return Check("approvals", True, said, at=question.now, facts=facts)
     said = f"{people} of {need} approvals"
     if near := [f"{one.id}: {one.why}" for one in bad if one.near]:
-        said += f" ({'; '.join(near[-3:])})"
+        said += f" ({'; '.join(near[-2:])})"
     step = f"have somebody who may approve type: {command(question)}"
     return Check("approvals", False, said, at=question.now, next_step=step, facts=facts)
 
@@ -319,7 +327,7 @@ def _rejected(file: Stored, question: Question, why: str) -> Rejected:
     except Refused:
         return Rejected(file.id, "", why, near=True)
     near = read.file == question.source.name and read.environment == question.rules.environment
-    return Rejected(file.id, read.approver, why, near)
+    return Rejected(file.id, read.approver, why, near, read.issued)
 
 
 def _names(name: str) -> set[str]:
