@@ -128,11 +128,10 @@ def _approve(ctx: click.Context, file: Path, options: dict[str, Any]) -> int:
 
 def _question(planned: Plan, now: float, options: dict[str, Any]) -> Question:
     """Return what the run will ask when it is started by whom it is approved for."""
-    from chaosdrill.plan.policy import find_policy
     from chaosdrill.preflight.approval import Question
     from chaosdrill.record import approvals
 
-    request = planned.draft.request
+    request, policy = planned.draft.request, planned.rules.source
     return Question(
         rules=planned.rules,
         requester=request.actor,
@@ -140,7 +139,7 @@ def _question(planned: Plan, now: float, options: dict[str, Any]) -> Question:
         bind=planned.bind,
         now=now,
         seconds=0.0,
-        folder=approvals.folder(find_policy(request.source, request.config), request.home),
+        folder=approvals.folder(Path(policy) if policy else None, request.home),
         source=request.source,
         options=request.options,
         overrides=tuple(dict.fromkeys(options["overrides"])),

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: What changes how a file is played, without being part of its configuration.
 _OPTIONS = ("hypothesis_strategy", "hypothesis_frequency", "fail_fast", "rollbacks_strategy", "dry")
 
+#: Where Chaos Toolkit looks for settings when it is given none.
+_SETTINGS = Path("~/.chaostoolkit/settings.yaml")
+
 
 def draft(request: Request) -> Draft:
     """Read the file, the answers beside it, and the rules of its environment.
@@ -137,8 +140,8 @@ def _bind(
 ) -> Binding:
     options = drafted.request.options
     files = [*(options.get("control_file") or ()), *(options.get("var_file") or ())]
-    if options.get("settings"):
-        files.append(options["settings"])
+    # Settings name controls, which are code; without any, Chaos Toolkit reads the person's own.
+    files.append(options.get("settings") or _SETTINGS.expanduser())
     return Binding(
         salt,
         {

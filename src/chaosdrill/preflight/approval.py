@@ -72,7 +72,7 @@ class Question:
 class Rejected:
     """An approval that does not count, and why: 'configuration changed since alice@example.com approved it'.
 
-    `near` says whether it was meant for this file in this environment, so that somebody wants to know; `issued`
+    `near` says whether it was meant for this file in this environment, which makes it news; `issued`
     is in epoch seconds, 0 where nobody can tell.
     """
 
