@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +29,6 @@ from chaosdrill.record.journal import Journal
 
 #: How long after the decision a run may start, in seconds.
 CLEARED_FOR = 600.0
-#: How often the watchdog hears of us while an item takes its time, in seconds.
-_BEAT = 0.5
 
 
 def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -> Clearance:
@@ -40,17 +36,19 @@ def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -
 
     Each item is journalled when it is decided, and run.json has all of them, also when the run is refused.
     """
-    attended = _Attended(plan, workshop)
-    team = Team(workshop.open_notifier, (folder, journal), attended.stop)
+    lever = workshop.open_lever(plan.rules.system)
+
+    def stop() -> str:
+        hold = lever.hold()
+        return f"a hold is on, by {hold.by}: {hold.why}" if hold is not None else ""
 
     def told(finding: Finding) -> None:
         facts = {key: value for key, value in finding.as_json().items() if key != "checks" and value}
         journal.write("item.decided", **facts)
 
-    try:
-        decision = gate.decide(_subject(plan, workshop, team), told, attended)
-    finally:
-        attended.over.set()
+    team = Team(workshop.open_notifier, (folder, journal), stop)
+    # Nobody beats here: the watchdog counts silence only once something can be injected.
+    decision = gate.decide(_subject(plan, workshop, team), told)
     now = workshop.clock.now()
     clearance = Clearance(
         run=folder.id,
@@ -205,44 +203,3 @@ def _moved(plan: Plan) -> Iterator[str]:
             yield f"{', '.join(gone)} of {fault.target} can't be hit any more"
         elif len(names) < fault.candidates:
             yield f"{fault.target} has {len(names)} to choose from, {fault.candidates} when it was cleared"
-
-
-# ---- while it is decided
-
-
-def _settle(decided: Future[Finding], work: Callable[[], Finding]) -> None:
-    try:
-        decided.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-        decided.set_exception(error)
-
-
-class _Attended:
-    """Decides items while the watchdog hears that we live, and people can still change their minds."""
-
-    def __init__(self, plan: Plan, workshop: Workshop) -> None:
-        self.over = threading.Event()
-        self._lever = workshop.open_lever(plan.rules.system)
-        self._lifeline = workshop.lifeline
-        # Nothing takes its time about a file that measures nothing, where nobody is told.
-        self._quick = plan.block is None and not plan.rules.strict
-
-    def __call__(self, work: Callable[[], Finding]) -> Finding:
-        """Return what `work` decides, beating meanwhile. Raises RunFenced, and whatever interrupts us."""
-        self._lifeline.beat()
-        if self._quick:
-            return work()
-        decided: Future[Finding] = Future()
-        worker = threading.Thread(target=_settle, args=(decided, work), name="checklist", daemon=True)
-        worker.start()
-        while worker.is_alive():
-            worker.join(_BEAT)
-            self._lifeline.beat()
-        return decided.result()
-
-    def stop(self) -> str:
-        """Return why nobody has to be waited for any more; '' to go on."""
-        if self.over.is_set():
-            return "the run was given up"
-        hold = self._lever.hold()
-        return f"a hold is on, by {hold.by}: {hold.why}" if hold is not None else ""

@@ -36,8 +36,6 @@ STALE = 60.0
 #: The one item that nobody can override: it is what overrides rest on.
 APPROVAL = "executive-approval"
 
-#: Runs a decision; lets the caller do so while somebody is told that it goes on.
-Attend = Callable[[Callable[[], Finding]], Finding]
 Told = Callable[[Finding], None]
 
 
@@ -66,9 +64,7 @@ _CHECKS: Mapping[str, Callable[[Subject], Finding]] = {
 }
 
 
-def decide(
-    subject: Subject, told: Told = lambda _: None, attend: Attend = lambda work: work()
-) -> Decision:
+def decide(subject: Subject, told: Told = lambda _: None) -> Decision:
     """Return how each of the ten items was decided; `told` hears each one as soon as it is.
 
     Raises RunFenced when this process lost its run meanwhile; nothing else.
@@ -77,11 +73,8 @@ def decide(
     found: dict[str, Finding] = {}
 
     def settle(item: str, check: Callable[[Subject], Finding]) -> None:
-        def work() -> Finding:
-            decided = _safely(item, check, subject)
-            return _safely(item, lambda _: approvals.overridden(decided), subject)
-
-        found[item] = attend(work)
+        decided = _safely(item, check, subject)
+        found[item] = _safely(item, lambda _: approvals.overridden(decided), subject)
         told(found[item])
 
     for line in BEFORE:
