@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("chaosdrill.cli.start:demo", "Run a whole experiment on the sandbox; report at the end."),
     "init": ("chaosdrill.cli.start:init", "Put starter experiments into a folder."),
     "validate": ("chaosdrill.cli.files:validate", "Check experiment files; changes nothing."),
+    "preflight": ("chaosdrill.cli.preflight:preflight", "Decide the checklist of a run; injects nothing."),
     "approve": ("chaosdrill.cli.approve:approve", "Sign for a run that somebody else will start."),
     "ready": ("chaosdrill.cli.ready:ready", "Tell a run that waits for it that the team is ready."),
     "run": ("chaosdrill.cli.run:run", "Clear, run, undo, judge and report an experiment."),

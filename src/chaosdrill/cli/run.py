@@ -60,6 +60,16 @@ _PLAY_OPTIONS = (
 )
 
 
+override_option = click.option(
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="ITEM=REASON",
+    callback=_overrides,
+    help="Go past an item of the checklist, which an approval has to allow.",
+)
+
+
 def play_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` every option that changes how a file is played: what is approved is what is run."""
     for option in reversed(_PLAY_OPTIONS):
@@ -77,14 +87,7 @@ def play_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--plain", is_flag=True, help="Timestamped lines instead of the live view.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on standard output.")
 @play_options
-@click.option(
-    "--override",
-    "overrides",
-    multiple=True,
-    metavar="ITEM=REASON",
-    callback=_overrides,
-    help="Go past an item of the checklist, which an approval has to allow.",
-)
+@override_option
 @click.pass_context
 def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
     """Clear, run, undo, judge and report each FILE.
@@ -121,7 +124,7 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
         from chaosdrill import app
         from chaosdrill.cli import console, place
         from chaosdrill.cli.interrupts import Interrupts
-        from chaosdrill.pipeline import Request, conduct, draft, plan
+        from chaosdrill.pipeline import Request, conduct, draft, examine, plan
 
         request = Request(
             source=Path(file),
@@ -135,10 +138,14 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
         )
         workshop = app.workshop(engine, lifeline)
         if options["dry_run"]:
+            from chaosdrill.cli.screen.checklists import cleared
             from chaosdrill.cli.screen.plans import show_plan
+            from chaosdrill.errors import Exit
 
-            show_plan(plan(draft(request), workshop), as_json=options["as_json"])
-            return 0
+            planned = plan(draft(request), workshop)
+            findings = examine(planned, workshop).findings
+            show_plan(planned, findings, as_json=options["as_json"])
+            return Exit.HELD if cleared(findings) else Exit.REFUSED
         watcher = console.watcher(plain=options["plain"], quiet=options["as_json"])
         with Interrupts(watcher) as watched:
             outcome = conduct(request, workshop, watched)

@@ -15,10 +15,11 @@ from chaosdrill.errors import Exit, RecordUnusable, Refused, RunUnrecorded
 from chaosdrill.execute.runner import Parts, Runner
 from chaosdrill.execute.sampling import Sampling
 from chaosdrill.model.checklist import Clearance
-from chaosdrill.pipeline.clearing import clear, confirm, signals_of
+from chaosdrill.pipeline.clearing import clear, confirm, examine, signals_of
 from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Request, Watcher, Workshop
 from chaosdrill.pipeline.planning import draft, plan
 from chaosdrill.pipeline.recording import conclude, judge, open_record, refuse
+from chaosdrill.pipeline.telling import teller
 from chaosdrill.ports import Lock, Owner, Signal
 from chaosdrill.record import running
 from chaosdrill.record.folder import JOURNAL, LEDGER, SAMPLES, RunFolder
@@ -26,7 +27,7 @@ from chaosdrill.record.journal import Journal
 from chaosdrill.record.ledger import Ledger
 from chaosdrill.record.samples import SampleWriter
 
-__all__ = ["Draft", "Outcome", "Plan", "Request", "Watcher", "Workshop", "conduct", "draft", "judge", "plan"]
+__all__ = ["Draft", "Outcome", "Plan", "Request", "Watcher", "Workshop", "conduct", "draft", "examine", "judge", "plan"]
 
 
 def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
@@ -53,13 +54,18 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
     running.register(folder.path, engine=workshop.engine.pid, watchdog=workshop.lifeline.pid)
     journal = Journal(folder.file(JOURNAL), workshop.clock)
     try:
+        journal.listen(watcher.clearing)
         journal.write("run.opened", id=folder.id, title=plan.title)
+        # From here on, for whoever watches has to learn whom the run waits for.
+        journal.listen(watcher.heard)
         lock = _lock(plan, folder, workshop)
         folder.update_facts(recovery=_for_recovery(plan))
         workshop.lifeline.arm(_orders(plan, folder, workshop), [lock.descriptor])
         signals = signals_of(plan, workshop)
         clearance = clear(plan, workshop, folder, journal)
         workshop.lifeline.armed()
+        journal.write("watchdog.armed", pid=workshop.lifeline.pid)
+        journal.write("watchdog.armed", pid=workshop.lifeline.pid)
         clearance = confirm(clearance, plan, workshop)
         folder.update_facts(clearance={**clearance.as_json(), "cleared": True})
         execute(clearance, plan, signals, (folder, journal), workshop, watcher)
@@ -68,7 +74,7 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
         # Nothing was injected: refused by us, or by somebody who changed their mind in time.
         journal.close()
         refusal = stopped if isinstance(stopped, Refused) else Refused(f"interrupted {stopped}".rstrip())
-        refuse(folder, refusal, workshop.clock)
+        refuse(folder, refusal, workshop.clock, teller(plan, folder, workshop))
         _leave(folder, workshop, lock)
         raise
     except RunUnrecorded as failure:
@@ -78,7 +84,8 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
         journal.close()
         watcher.closed()
     try:
-        outcome = conclude(folder, plan.draft.request.formats, workshop.clock)
+        formats, tell = plan.draft.request.formats, teller(plan, folder, workshop)
+        outcome = conclude(folder, formats, workshop.clock, tell)
     except RecordUnusable as error:
         _leave(folder, workshop, lock)
         raise RunUnrecorded(str(error), ()) from error
@@ -159,7 +166,6 @@ def execute(
     )
     runner = Runner(parts, plan.block, plan.planned)
     watcher.opened(folder, runner)
-    journal.listen(watcher.heard)
     for fault in plan.planned:
         facts = {k: v for k, v in fault.as_json().items() if k not in ("arguments", "system")}
         journal.write("scope.pinned", **facts)

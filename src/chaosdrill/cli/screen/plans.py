@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaosdrill.cli.screen.checklists import checklist, cleared, summary
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
-from chaosdrill.cli.screen.stream import stdout
+from chaosdrill.cli.screen.stream import Stream, stdout
 from chaosdrill.cli.screen.words import clean, fault_words, names
+from chaosdrill.model.checklist import Finding
 from chaosdrill.pipeline import Plan
 from chaosdrill.units import format_duration, format_share
 
@@ -17,16 +20,14 @@ if TYPE_CHECKING:
     from chaosdrill.model.run import PlannedFault
 
 
-def show_plan(plan: Plan, as_json: bool) -> None:
-    """Print what a run of `plan` would do; nothing has been injected."""
+def show_plan(plan: Plan, findings: Sequence[Finding], as_json: bool) -> None:
+    """Print what a run of `plan` would do, and whether it would be let; nothing has been injected."""
     if as_json:
-        print_json(_facts(plan))
+        print_json({**_facts(plan), **_decided(findings)})
         return
     out = stdout()
     block = plan.block
-    out.line(out.paint(clean(plan.title), bold=True))
-    out.line(f"{shown(plan.file.path)}, on {plan.environment}")
-    out.line()
+    _show_head(plan, out)
     sections = [
         ("hypothesis", [clean(block.hypothesis)] if block and block.hypothesis else []),
         ("expected", [clean(block.expected_outcome)] if block and block.expected_outcome else []),
@@ -40,7 +41,50 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         for line in listed(label, texts or ["nothing"] if label == "would hit" else texts, out, 13):
             out.line(line)
     out.line()
-    out.line(beside("", f"nothing was injected; to run it: chaosdrill run {shown(plan.file.path)}", out, 0))
+    _show_findings(findings, out)
+    out.line(beside("", f"nothing was injected; to run it: {_command(plan)}", out, 0))
+
+
+def show_preflight(plan: Plan, findings: Sequence[Finding], as_json: bool) -> None:
+    """Print the checklist of a run of `plan`, evidence and the very targets; nothing was injected."""
+    if as_json:
+        print_json({**_facts(plan), **_decided(findings)})
+        return
+    out = stdout()
+    _show_head(plan, out)
+    hit = [words for fault in plan.planned for words in _fault(fault, plan.block)]
+    for line in listed("would hit", hit or ["nothing"], out, 13):
+        out.line(line)
+    out.line()
+    _show_findings(findings, out)
+    if cleared(findings):
+        out.line(beside("", f"nothing was injected; to run it: {_command(plan)}", out, 0))
+    else:
+        out.line("nothing was injected; a run would be refused (exit 3)")
+
+
+def _show_head(plan: Plan, out: Stream) -> None:
+    out.line(out.paint(clean(plan.title), bold=True))
+    rules = f" ({shown(Path(plan.rules.source))})" if plan.rules.source else ""
+    out.line(f"{shown(plan.file.path)}, on {plan.environment}{rules}")
+    out.line()
+
+
+def _show_findings(findings: Sequence[Finding], out: Stream) -> None:
+    for line in checklist(findings, out):
+        out.line(line)
+    out.line()
+    for line in summary(findings, out):
+        out.line(line)
+
+
+def _command(plan: Plan) -> str:
+    chosen = plan.draft.request.environment
+    return f"chaosdrill run {f'-e {chosen} ' if chosen else ''}{shown(plan.file.path)}"
+
+
+def _decided(findings: Sequence[Finding]) -> dict[str, Any]:
+    return {"cleared": cleared(findings), "checklist": [finding.as_json() for finding in findings]}
 
 
 def _fault(fault: PlannedFault, block: ChaosdrillBlock | None) -> Iterator[str]:
@@ -81,6 +125,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "title": plan.title,
         "file": str(plan.file.path),
         "environment": plan.environment,
+        "policy": plan.rules.source or None,
         "hypothesis": block.hypothesis if block else None,
         "expected_outcome": block.expected_outcome if block else None,
         "faults": [fault.as_json() for fault in plan.planned],

@@ -1,0 +1,59 @@
+"""`chaosdrill preflight`: whether a run would be let, item by item, before anybody starts it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chaosdrill.cli.run import engine_options, override_option, play_options
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--environment", "-e", metavar="NAME", help="Overrides the file's own environment.")
+@play_options
+@override_option
+@click.option("--notify", is_flag=True, help="Send the messages too, as a run would at its start.")
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON on standard output.")
+@click.pass_context
+def preflight(ctx: click.Context, /, file: str, **options: Any) -> int:
+    """Decide all ten items of the checklist for FILE now, with evidence; inject nothing, tell nobody.
+
+    \b
+    chaosdrill preflight experiments/sandbox/pod-failure.yaml
+    chaosdrill preflight -e production experiments/sandbox/pod-failure.yaml
+
+    Exit 0: a run would be cleared. Exit 3: it would be refused, and every reason is there.
+    """
+    from chaosdrill.ctk.process import started
+
+    engine = started()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    try:
+        from chaosdrill import app
+        from chaosdrill.cli import place
+        from chaosdrill.cli.screen.checklists import cleared
+        from chaosdrill.cli.screen.plans import show_preflight
+        from chaosdrill.errors import Exit
+        from chaosdrill.pipeline import Request, draft, examine, plan
+        from chaosdrill.watchdog import line
+
+        request = Request(
+            source=Path(file),
+            home=place.home(ctx.obj["home"]),
+            actor=place.actor(),
+            environment=options["environment"],
+            config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
+            options=engine_options(options),
+            overrides=options["overrides"],
+        )
+        workshop = app.workshop(engine, line.Line())
+        planned = plan(draft(request), workshop)
+        findings = examine(planned, workshop, sends=options["notify"]).findings
+        show_preflight(planned, findings, as_json=options["as_json"])
+        return Exit.HELD if cleared(findings) else Exit.REFUSED
+    finally:
+        engine.end()

@@ -1,0 +1,63 @@
+"""How the checklist is shown: each item, how it was decided, on which evidence, and what to do.
+
+The state stands there as a word; mark and colour only help the eye.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chaosdrill.cli.screen.layout import fill
+from chaosdrill.cli.screen.stream import Stream
+from chaosdrill.cli.screen.words import clean, count
+from chaosdrill.model.checklist import Finding
+
+_MARKS = {
+    "proved": ("✓", "+", "green"),
+    "attested": ("✓", "+", "green"),
+    "not needed": ("–", "-", ""),
+    "pending": ("…", ".", "yellow"),
+    "overridden": ("!", "!", "yellow"),
+    "failed": ("✗", "x", "red"),
+}
+
+
+def checklist(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
+    """Yield the lines of the checklist: an item and its state, then why, and what to do about it."""
+    for number, finding in enumerate(findings, 1):
+        mark, plain, colour = _MARKS[finding.state]
+        word = finding.state.upper() if finding.state in ("failed", "overridden") else finding.state
+        style: dict[str, Any] = {"fg": colour} if colour else {}
+        painted = out.paint(
+            f"{mark if out.unicode else plain} {word}", bold=finding.state == "failed", **style
+        )
+        by = f" by {clean(finding.by)}" if finding.by else ""
+        at = f", {clean(finding.at)}" if finding.at else ""
+        yield f"{number:>2}  {out.paint(finding.title, bold=True)}: {painted}{by}{at}"
+        yield fill(clean(finding.said), out.columns, "    ")
+        if finding.next_step:
+            yield fill(clean(finding.next_step), out.columns, "    to do: ")
+
+
+def summary(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
+    """Yield what it comes to: cleared, or what stands in the way."""
+    failed = [finding for finding in findings if finding.state == "failed"]
+    later = [finding for finding in findings if finding.state == "pending"]
+    if failed:
+        head = out.paint("NOT CLEARED", fg="red", bold=True)
+        names = "; ".join(finding.title for finding in failed)
+        rest = fill(f"{count(len(failed), 'item')} of {len(findings)} failed: {names}", out.columns, " " * 13)
+        yield head + rest[len("NOT CLEARED") :]
+    else:
+        head = out.paint("CLEARED", fg="green", bold=True)
+        rest = f"{head}      {len(findings) - len(later)} of {len(findings)} items"
+        yield rest + (f", {count(len(later), 'item')} at the start" if later else "")
+    for finding in findings:
+        if finding.state == "overridden":
+            yield fill(f"{finding.title}: {clean(finding.said)}", out.columns, "overridden   ")
+
+
+def cleared(findings: Sequence[Finding]) -> bool:
+    """Return whether a run would not be refused now, as far as can be told before people are asked."""
+    return not any(finding.state == "failed" for finding in findings)
