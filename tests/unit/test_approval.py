@@ -637,6 +637,13 @@ def other_signature(world: World, path: Path, chance: random.Random) -> None:
     path.write_text(json.dumps(mine, indent=1, ensure_ascii=False) + "\n")
 
 
+def unsigned_version(world: World, path: Path, chance: random.Random) -> None:
+    """Lower the version of the signature's format, which no signature covers and ssh-keygen accepts."""
+    text = path.read_text()
+    assert "U1NIU0lHAAAAAQ" in text
+    path.write_text(text.replace("U1NIU0lHAAAAAQ", "U1NIU0lHAAAAAA"))
+
+
 def more_in_file(world: World, path: Path, chance: random.Random) -> None:
     parts = {**json.loads(path.read_text()), "approver": BOB}
     path.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
@@ -690,6 +697,7 @@ TAMPERINGS: list[tuple[str, Tampering]] = [
     ("a name written otherwise", odd_text(lambda text: text.replace("alice", "\\u0061lice", 1))),
     ("not an object", odd_text(lambda text: f"[{text}]")),
     ("another statement's signature", other_signature),
+    ("a lower version in the signature", unsigned_version),
     ("one key more in the file", more_in_file),
     ("the file cut", cut),
     ("expired", reasked(now=NOW + 3600.0)),

@@ -25,7 +25,8 @@ NAMESPACE = "chaosdrill-approval@v1"
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 #: sshsig_armor wraps its base64 there.
 _COLUMNS = 70
-_MAGIC = b"SSHSIG"
+#: The magic preamble and the version, which is not signed: ssh-keygen takes a lower one for the same.
+_PREAMBLE = b"SSHSIG" + (1).to_bytes(4, "big")
 #: Checking a signature takes milliseconds; a person who signs may take as long as they like.
 _TIMEOUT = 10.0
 _TOOL = "ssh-keygen"
@@ -141,7 +142,7 @@ def _blob(signature: str, *, canonical: bool = True) -> bytes:
     except (ValueError, binascii.Error):
         raise Refused("its signature is broken") from None
     # Base64 has bits that nobody reads; a signature in which one of them was flipped is not the one given.
-    if not blob.startswith(_MAGIC) or (canonical and _armour(blob) != signature):
+    if not blob.startswith(_PREAMBLE) or (canonical and _armour(blob) != signature):
         raise Refused("its signature is broken")
     return blob
 
@@ -154,7 +155,7 @@ def _armour(blob: bytes) -> str:
 
 def _fingerprint(blob: bytes) -> str:
     """Return the SHA-256 of the public key in an SSHSIG: magic, uint32 version, string key, ..."""
-    start = len(_MAGIC) + 8
+    start = len(_PREAMBLE) + 4
     length = int.from_bytes(blob[start - 4 : start], "big")
     hashed = hashlib.sha256(blob[start : start + length]).digest()
     return "SHA256:" + base64.b64encode(hashed).decode().rstrip("=")
