@@ -54,7 +54,6 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
     running.register(folder.path, engine=workshop.engine.pid, watchdog=workshop.lifeline.pid)
     journal = Journal(folder.file(JOURNAL), workshop.clock)
     try:
-        journal.listen(watcher.clearing)
         journal.write("run.opened", id=folder.id, title=plan.title)
         # From here on, for whoever watches has to learn whom the run waits for.
         journal.listen(watcher.heard)
@@ -64,7 +63,6 @@ def _carry_out(plan: Plan, folder: RunFolder, workshop: Workshop, watcher: Watch
         signals = signals_of(plan, workshop)
         clearance = clear(plan, workshop, folder, journal)
         workshop.lifeline.armed()
-        journal.write("watchdog.armed", pid=workshop.lifeline.pid)
         journal.write("watchdog.armed", pid=workshop.lifeline.pid)
         clearance = confirm(clearance, plan, workshop)
         folder.update_facts(clearance={**clearance.as_json(), "cleared": True})

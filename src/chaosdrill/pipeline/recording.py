@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaosdrill import redact
 from chaosdrill.clock import iso
 from chaosdrill.errors import ChaosdrillError, NotCleared, RecordUnusable, Refused
+from chaosdrill.model.checklist import ITEMS
 from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Workshop
 from chaosdrill.ports import Clock
 from chaosdrill.record import folder as folders
@@ -20,6 +21,9 @@ from chaosdrill.record.samples import read_samples
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
     from chaosdrill.model.run import Verdict
+
+#: Tells people how a run came out, and returns what went wrong with that.
+Teller = Callable[["Verdict", Journal], Sequence[str]]
 
 
 def open_record(drafted: Draft, plan: Plan | None, workshop: Workshop) -> RunFolder:
@@ -49,6 +53,7 @@ def open_record(drafted: Draft, plan: Plan | None, workshop: Workshop) -> RunFol
             "ended": None,
             **_planned(plan),
             "policy": {"path": drafted.rules.source, "digest": drafted.rules.digest},
+            "waived": {k: why for k, why in drafted.rules.waived.items() if ITEMS[k].stage != "before"},
             "warnings": [str(w) for w in file.warnings],
             "options": {k: v for k, v in request.options.items() if v},
             "clearance": None,
@@ -74,27 +79,31 @@ def _planned(plan: Plan | None) -> dict[str, Any]:
     }
 
 
-def refuse(folder: RunFolder, refusal: Refused, clock: Clock) -> None:
+def refuse(folder: RunFolder, refusal: Refused, clock: Clock, tell: Teller | None = None) -> None:
     """Close the record of a run that was refused: the reasons, and that nothing was injected."""
     reasons = refusal.reasons if isinstance(refusal, NotCleared) else (str(refusal),)
     try:
         journal = Journal(folder.file(JOURNAL), clock)
         journal.write("run.refused", reasons=list(reasons))
         journal.close()
-        conclude(folder, ("html", "md", "json", "junit"), clock)
+        conclude(folder, ("html", "md", "json", "junit"), clock, tell)
         refusal.record = str(folder.path)
     except RecordUnusable:
         return  # The refusal itself is what counts, and it is about to be said.
 
 
-def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock, **facts: Any) -> Outcome:
+def conclude(
+    folder: RunFolder, formats: Sequence[str], clock: Clock, tell: Teller | None = None, **facts: Any
+) -> Outcome:
     """Judge what the folder holds, seal it with `facts` added to run.json, and write the reports.
 
-    A report that can't be written is a warning: it never changes a verdict.
+    `tell` sends people the verdict, before the record is sealed, and returns what went wrong. That, and a
+    report that can't be written, is a warning: it never changes a verdict.
     """
     judged = judge(folder)
     journal = Journal(folder.file(JOURNAL), clock)
     journal.write("run.judged", word=judged.word, exit_code=judged.exit_code, why=judged.why)
+    warnings: list[str] = list(tell(judged, journal)) if tell is not None else []
     journal.write("run.sealed")
     journal.close()
     folder.update_facts(
@@ -104,7 +113,6 @@ def conclude(folder: RunFolder, formats: Sequence[str], clock: Clock, **facts: A
         verdict=judged.as_json(),
         checksums=folder.checksums(),
     )
-    warnings: list[str] = []
     reports: list[Path] = []
     try:
         from chaosdrill import report

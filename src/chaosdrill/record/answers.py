@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from chaosdrill import redact
@@ -132,6 +133,13 @@ class _Review:
         return Finding(item.key, "pending", said, command(self.folder.id, item.key))
 
 
+def told_at_start(facts: Mapping[str, Any]) -> bool:
+    """Return whether any message was delivered before the run, by the findings in run.json."""
+    found = (facts.get("clearance") or {}).get("findings") or ()
+    checks = [c for f in found if f.get("item") == "team-notified" for c in f.get("checks") or ()]
+    return any(check.get("ok") and check.get("name") != "ready" for check in checks)
+
+
 def command(run: str, item: str) -> str:
     """Return what to type to answer an item."""
     needs = f" --{NEEDS[item]} {NEEDS[item].upper()}" if item in NEEDS else ""
@@ -144,11 +152,11 @@ def command(run: str, item: str) -> str:
 def _monitored(review: _Review) -> tuple[bool, str]:
     span = _fault_span(review.events)
     if span is None:
-        return False, "no fault of ours was on, so no samples stand beside one"
+        return False, "nothing was played, so there was nothing to watch"
     count = sum(span[0] <= t <= span[1] for t in _sample_times(review.folder))
     if not count:
-        return False, "no sample was taken while the fault was on"
-    return True, f"{count:,} samples were taken while the fault was on"
+        return False, "no sample was taken during the fault"
+    return True, f"{count:,} samples were taken during the fault"
 
 
 def _ready_to_abort(review: _Review) -> tuple[bool, str]:
@@ -164,13 +172,11 @@ def _ready_to_abort(review: _Review) -> tuple[bool, str]:
 
 
 def _status_communicated(review: _Review) -> tuple[bool, str]:
-    before = [f for f in _clearance_findings(review.facts) if f.get("item") == "team-notified"]
-    sent = [c for f in before for c in f.get("checks") or () if c.get("ok") and c.get("name") != "ready"]
     after = [e for e in review.events if e["event"] == "people.told" and e.get("moment") == "end"]
-    if not sent:
+    if not told_at_start(review.facts):
         return False, "no message was sent at the start"
-    if not after or any(event.get("failed") for event in after):
-        return False, "people were told at the start, and not all of them at the end"
+    if not after or after[-1].get("failed"):
+        return False, "people were told at the start, but not all of them at the end"
     return (
         True,
         f"people were told at the start and at the end: {', '.join(after[-1].get('delivered') or ())}",
@@ -193,13 +199,12 @@ _PROOFS: Mapping[str, Callable[[_Review], tuple[bool, str]]] = {
 
 
 def _fault_span(events: list[journal.Event]) -> tuple[float, float] | None:
-    """Return from when to when faults were on, in epoch seconds."""
-    on = [e["t"] for e in events if e["event"] == "fault.active"]
-    off = [e["t"] for e in events if e["event"] in ("fault.undone", "unwind.ended")]
-    try:
-        return (from_iso(on[0]), from_iso(off[-1])) if on and off else None
-    except ValueError:
-        return None
+    """Return from when to when the phase of the fault lasted, in epoch seconds."""
+    phases = [event for event in events if event["event"] == "phase.started"]
+    for this, after in pairwise(phases):
+        if this.get("phase") == "fault":
+            return from_iso(this["t"]), from_iso(after["t"])
+    return None
 
 
 def _sample_times(folder: RunFolder) -> Iterator[float]:
@@ -213,11 +218,6 @@ def _sample_times(folder: RunFolder) -> Iterator[float]:
                     continue
     except OSError:
         return
-
-
-def _clearance_findings(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = (facts.get("clearance") or {}).get("findings") or ()
-    return [finding for finding in found if isinstance(finding, dict)]
 
 
 def _first(events: list[journal.Event], name: str) -> journal.Event | None:

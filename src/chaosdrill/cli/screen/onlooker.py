@@ -11,6 +11,7 @@ import threading
 from typing import Protocol
 
 from chaosdrill.cli.screen.stream import Stream
+from chaosdrill.cli.screen.words import sentence
 from chaosdrill.clock import SystemClock, from_iso
 from chaosdrill.execute.runner import Snapshot
 from chaosdrill.pipeline import Plan
@@ -74,8 +75,14 @@ class Onlooker:
         self._thread.start()
 
     def heard(self, event: Event) -> None:
-        """Take one event over; it is shown as soon as the place to show it is free."""
-        self._events.put(event)
+        """Take one event over; it is shown as soon as the place to show it is free.
+
+        Before the run is opened there is no view yet, and only that somebody is waited for is said at once.
+        """
+        if self._thread is not None:
+            self._events.put(event)
+        elif str(event.get("event")).startswith("ready."):
+            self.out.line(str(sentence(event)))
 
     def closed(self) -> None:
         """Show what is left and end; a place that takes no text any more is not waited for."""

@@ -161,6 +161,11 @@ def _breach(e: Facts) -> str:
     return f"guard: {e.get('rule', '')}; seen: {e.get('value', '?')}"
 
 
+def _told(e: Facts) -> str:
+    failed = [each.get("address", "?") for each in e.get("failed") or ()]
+    return f"told {names(e.get('delivered') or ())}" + (f"; could NOT tell {names(failed)}" if failed else "")
+
+
 def _asked(e: Facts) -> str:
     whom = names(e.get("names") or ("anybody",))
     return f"waiting for {whom} until {str(e.get('until', ''))[11:16]} UTC; type: {e.get('command', '')}"
@@ -170,6 +175,23 @@ def _refused(e: Facts) -> str:
     reasons = [str(reason) for reason in e.get("reasons") or ()]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return f"REFUSED: {reasons[0] if reasons else 'no reason is on record'}{more}"
+
+
+def _decided(e: Facts) -> str | None:
+    if e.get("state") in ("proved", "attested", "not needed"):
+        return None
+    said = f": {e['said']}" if e.get("said") else ""
+    return f"{e.get('title', e.get('item', 'an item'))}: {str(e.get('state', '?')).upper()}{said}"
+
+
+def _proved(e: Facts) -> str:
+    many = int(e.get("conditions") or 0)
+    return f"the guard saw the breach that it must see, of {count(many, 'stop condition')}" if many else ""
+
+
+def _recovered(e: Facts) -> str:
+    left = f"STILL ON: {names(e['residue'])}" if e.get("residue") else "nothing is left on"
+    return f"recovered by {e.get('by', 'somebody')}: {left}"
 
 
 def _lost(e: Facts) -> str:
@@ -195,14 +217,25 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "engine.ended": _engine,
     "signals.stopped": lambda e: f"{count(e.get('samples', 0), 'sample')} taken",
     "note": lambda e: str(e.get("text", "")),
-    "people.told": lambda e: f"told {names(e.get('delivered') or ())}: {e.get('title', '')}",
-    "people.untold": lambda e: f"could not tell {e.get('address', '?')}: {e.get('error', '')}",
+    "people.told": _told,
     "ready.asked": _asked,
     "ready.answered": lambda e: str(e.get("said", "")),
     "ready.expired": lambda e: f"nobody answered{_lasting(e.get('seconds'))}",
+    "item.decided": _decided,
+    "guard.proved": _proved,
+    "rollbacks.unplayed": lambda e: f"ROLLBACKS NOT PLAYED: {e.get('why', '')}",
+    "run.recovered": _recovered,
     "run.refused": _refused,
     "runner.lost": _lost,
     "run.fenced": lambda e: f"run fenced by {e.get('by', 'somebody')}: its runner may write nothing any more",
     "run.judged": lambda e: f"verdict: {e.get('word', '?')}: {e.get('why', '')}",
 }
-_IMPORTANT = {"fault.active", "fault.failed", "guard.breach", "abort.requested", "runner.lost", "run.refused"}
+_IMPORTANT = {
+    "fault.active",
+    "fault.failed",
+    "guard.breach",
+    "abort.requested",
+    "runner.lost",
+    "run.refused",
+    "rollbacks.unplayed",
+}
