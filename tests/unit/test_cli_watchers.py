@@ -21,8 +21,10 @@ from chaosdrill.cli.screen.stream import Stream
 from chaosdrill.clock import iso
 from chaosdrill.execute.runner import Snapshot
 from chaosdrill.execute.sampling import Reading
+from chaosdrill.model.checklist import Binding
 from chaosdrill.model.experiment import ChaosdrillBlock
-from chaosdrill.pipeline import Plan
+from chaosdrill.model.policy import SANDBOX
+from chaosdrill.pipeline import Draft, Plan, Request
 from chaosdrill.plan.experiment import read_experiment
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.targets.sandbox import SandboxTarget
@@ -60,15 +62,17 @@ def folder(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def plan() -> Plan:
     file = read_experiment(shipped.experiments() / shipped.DEMO)
+    request = Request(source=file.path, home=file.path.parent, actor="ada")
     return Plan(
-        file=file,
+        draft=Draft(request, file, "sandbox", SANDBOX, {}, ""),
         title=file.title,
         block=BLOCK,
-        environment="sandbox",
         configuration={},
         toolkit={},
         planned=(),
         target=SandboxTarget(),
+        orders={},
+        bind=lambda salt: Binding(salt, {}),
     )
 
 

@@ -21,6 +21,8 @@ SILENT = {
     "rollbacks.ended",
     "run.sealed",
     "run.stopping",
+    "watchdog.armed",
+    "rollbacks.replayed",
 }
 FACTS = {
     "id": "f1",
@@ -50,7 +52,13 @@ FACTS = {
     "text": "a note",
     "word": "held",
     "why": "4 of 4 criteria held",
+    "title": "Off-peak hours",
+    "state": "failed",
+    "conditions": 1,
 }
+
+
+_ROOMS = ("execute", "ctk", "pipeline", "preflight")
 
 
 def _written() -> set[str]:

@@ -211,6 +211,37 @@ def _refused(event: Event) -> Told:
     return f"Refused: {'; '.join(map(str, event.get('reasons') or ()))}", "bad", True
 
 
+def _decided(event: Event) -> Told:
+    state = str(event.get("state", "unknown"))
+    said = f": {event['said']}" if event.get("said") else ""
+    tone: Tone | None = "bad" if state in ("failed", "overridden") else None
+    return f"{event.get('title', event.get('item', 'An item'))}: {state}{said}", tone, tone is not None
+
+
+def _asked(event: Event) -> Told:
+    whom = " or ".join(map(str, event.get("names") or ())) or "anybody"
+    return f"Waiting until {event.get('until', 'some time')} for {whom} to be ready", None, True
+
+
+def _answered(event: Event) -> Told:
+    tone: Tone = "good" if event.get("ready") else "bad"
+    return f"{'Ready' if event.get('ready') else 'Not ready'}: {event.get('said', '')}", tone, True
+
+
+def _proved(event: Event) -> Told:
+    many = int(event.get("conditions") or 0)
+    if not many:
+        return "No stop condition for a guard to prove", None, False
+    which = "1 stop condition" if many == 1 else f"{many} stop conditions"
+    return f"The guard saw the breach that it must see, of {which}", "good", True
+
+
+def _recovered(event: Event) -> Told:
+    left = "; ".join(map(str, event.get("residue") or ()))
+    words = f"Recovered by {event.get('by', 'somebody')}"
+    return (f"{words}, but something is left: {left}", "bad", True) if left else (words, "good", True)
+
+
 def _lost(event: Event) -> Told:
     why = f" ({event['why']})" if event.get("why") else ""
     return f"Runner lost{why}, noticed by {event.get('by', 'nobody')}", "bad", True
@@ -260,6 +291,14 @@ _TELLERS: dict[str, Callable[[dict[str, Any]], Told]] = {
     "abort.requested": _abort,
     "unwind.started": _unwinding,
     "unwind.ended": _unwound,
+    "item.decided": _decided,
+    "ready.asked": _asked,
+    "ready.answered": _answered,
+    "ready.expired": lambda e: (f"Nobody was ready in {e.get('seconds', 0):g} s", "bad", True),
+    "watchdog.armed": _always("Watchdog armed"),
+    "guard.proved": _proved,
+    "rollbacks.unplayed": lambda e: (f"Rollbacks were not played: {e.get('why', '')}", "bad", True),
+    "run.recovered": _recovered,
     "run.refused": _refused,
     "runner.lost": _lost,
     "run.fenced": _fenced,
