@@ -16,7 +16,7 @@ from chaosdrill.execute.guard import BLIND_GRACE, Breach, blind_after
 from chaosdrill.execute.watch import Watch
 from chaosdrill.execute.windows import Windows, window_of
 from chaosdrill.model.signal import GAUGE_SERIES, Sample
-from chaosdrill.ports import StopCheck
+from chaosdrill.ports import CheckAnswer, StopCheck
 
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
@@ -61,55 +61,61 @@ class _Trial:
     def signal(self) -> None:
         """Prove a condition on a signal."""
         good, bad = self._recipe(bad=False), self._recipe(bad=True)
-        apart = window_of(self._intervals[self._condition.source]) + _EDGE
-        self._judge(lambda: self._feed(good), lambda: self._feed(bad), apart)
+        interval = self._intervals[self._condition.source]
+        self._judge(lambda: self._feed(good), lambda: self._feed(bad), window_of(interval))
         self._fresh()
         self._feed(good)
-        self._silence(blind_after(self._intervals[self._condition.source]))
+        self._silence(blind_after(interval), self._unreadable)
 
     def check(self, check: StopCheck) -> None:
         """Prove a condition on a check."""
         made_up = check.rehearse()
-        if made_up.good.bad is not False or made_up.bad.bad is not True:
-            raise Unproved(f"{self._condition.sentence()}: no made-up answer is good, or none is bad")
-        self._judge(
-            lambda: self._watch.answered(self._watch.points[0], made_up.good),
-            lambda: self._watch.answered(self._watch.points[0], made_up.bad),
-            _EDGE,
-        )
+        self._judge(lambda: self._answer(made_up.good), lambda: self._answer(made_up.bad), 0.0)
         self._fresh()
-        self._watch.answered(self._watch.points[0], made_up.good)
-        for answer in made_up.blind:
-            self._clock.advance(_EDGE)
-            self._watch.answered(self._watch.points[0], answer)
-        self._silence(self._condition.promise + BLIND_GRACE)
+        self._answer(made_up.good)
+        limit = self._condition.promise + BLIND_GRACE
+        self._silence(limit, lambda: self._answer(*made_up.blind))
 
-    def _judge(self, good: Callable[[], None], bad: Callable[[], None], apart: float) -> None:
-        """Show health, then a breach for as long as it takes; `apart` seconds lie between the two."""
+    def _judge(self, good: Callable[[], object], bad: Callable[[], object], window: float) -> None:
+        """Show health, then a breach for as long as it takes; a `window` is over before the next begins."""
+        long_enough = max(self._condition.for_, window) + _EDGE
         for _ in range(2):
             good()
-            self._clock.advance(self._condition.for_ + _EDGE)
-        good()
+            self._clock.advance(long_enough)
         if self._seen:
             raise Unproved(f"{self._condition.sentence()}: it took a good reading for a bad one")
-        self._clock.advance(apart)
         bad()
         if self._condition.for_ and self._seen:
             raise Unproved(f"{self._condition.sentence()}: it did not wait for its time")
-        self._clock.advance(self._condition.for_ + _EDGE)
+        self._clock.advance(long_enough)
         bad()
         if not self._seen:
             raise Unproved(f"{self._condition.sentence()}: it did not see a made-up breach")
 
-    def _silence(self, limit: float) -> None:
-        self._clock.advance(limit + 2 * _EDGE)
+    def _silence(self, limit: float, mute: Callable[[], object]) -> None:
+        """Let time pass in which only `mute` is heard, which tells nothing."""
+        self._clock.advance(limit / 2 + _EDGE)
+        mute()
+        if self._seen:
+            raise Unproved(f"{self._condition.sentence()}: it took silence for a breach too early")
+        self._clock.advance(limit / 2 + _EDGE)
         self._watch.tick()
         if not self._seen:
             raise Unproved(f"{self._condition.sentence()}: it did not see that nothing came")
 
+    def _answer(self, *answers: CheckAnswer) -> None:
+        for answer in answers:
+            self._watch.answered(self._watch.points[0], answer)
+
+    def _unreadable(self) -> None:
+        if self._condition.series.name in GAUGE_SERIES:
+            self._windows.take(Sample(self._clock.now(), self._condition.signal, None, False, "error"))
+
     def _feed(self, recipe: _Recipe) -> None:
-        for sample in recipe(self._clock.now()):
-            self._windows.take(sample)
+        *together, last = recipe(self._clock.now())
+        for sample in together:
+            self._windows.add(sample)
+        self._windows.take(last)
 
     def _recipe(self, *, bad: bool) -> _Recipe:
         """Return samples that put the signal on the bad side, or on the good one.
@@ -133,7 +139,7 @@ _Recipe = Callable[[float], Sequence[Sample]]
 def _recipes(condition: StopCondition) -> Iterator[_Recipe]:
     """Return ways to make up samples for a signal, of which some are on each side of its limit."""
     limit, name, source = condition.threshold, condition.series.name, condition.source
-    for value in (limit, 2 * limit + 1, limit / 2, 0.0, 1.0):
+    for value in (0.0, 2 * limit + 1, limit / 2, limit):
         if name in GAUGE_SERIES:
             yield partial(_gauge, condition.signal, value)
         elif condition.series.unit == "seconds":

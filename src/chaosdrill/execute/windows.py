@@ -38,14 +38,18 @@ class Windows:
         self._listener = listener
 
     def take(self, sample: Sample) -> None:
-        """Take in one sample, from any thread."""
+        """Take in one sample, from any thread, and have it listened to."""
+        self.add(sample)
+        self._listener(sample.signal.partition(".")[0])
+
+    def add(self, sample: Sample) -> None:
+        """Take in one sample of several that are judged together."""
         name, _, series = sample.signal.partition(".")
         self._windows[name].add(sample)
         if sample.value is not None or not series:
             # A gauge that could not be read says nothing; a request that failed says a lot.
             known = sample.t + (0.0 if series else sample.value or 0.0)
             self.last_seen[name] = max(self.last_seen.get(name, 0.0), known)
-        self._listener(name)
 
     def value(self, signal: str, now: float) -> Measurement:
         """Return what `signal` ('pay.availability') says of the seconds before `now` (epoch seconds)."""
