@@ -29,9 +29,12 @@ from chaosdrill.units import format_duration
 #: What a run is doing before its first phase, by the last event that says so.
 _BEFORE = {
     "run.opened": "clearing",
-    "check.decided": "clearing",
+    "item.decided": "clearing",
     "ready.asked": "waiting for ready",
     "ready.answered": "clearing",
+    "ready.expired": "clearing",
+    "watchdog.armed": "starting",
+    "signals.started": "starting",
     "engine.started": "starting",
 }
 
