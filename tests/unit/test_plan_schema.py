@@ -83,7 +83,7 @@ def test_every_fault_is_there_with_its_arguments(kind: str) -> None:
 
 
 def test_an_unknown_schema_is_told_the_known_ones() -> None:
-    assert SCHEMAS == ("experiment",)
+    assert SCHEMAS == ("experiment", "policy")
     with pytest.raises(UsageError) as refused:
         schema("experimant")
     assert refused.value.next_step == "did you mean 'experiment'?"

@@ -17,7 +17,7 @@ from chaosdrill.plan.resolve import resolve_block, resolve_faults
 from chaosdrill.plan.schema import schema
 
 FOLDER = Path(__file__).parents[2] / "experiments"
-FILES = sorted(FOLDER.rglob("*.yaml"))
+FILES = sorted(file for file in FOLDER.rglob("*.yaml") if file.name != "chaosdrill.yaml")
 
 
 @pytest.fixture(params=FILES, ids=[file.stem for file in FILES])

@@ -29,12 +29,13 @@ class Finding:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on standard output.")
 def validate(files: tuple[str, ...], as_json: bool) -> int:
-    """Check experiment files, ours and plain Chaos Toolkit ones; nothing is played and nothing changed.
+    """Check experiment files, ours and plain Chaos Toolkit ones, and policies; nothing is played or changed.
 
-    Chaos Toolkit itself loads each file too. Exit 2 when one has errors; warnings are no errors.
+    Chaos Toolkit itself loads each experiment too. Exit 2 when one has errors; warnings are no errors.
 
     \b
     chaosdrill validate experiments/sandbox/*.yaml
+    chaosdrill validate experiments/chaosdrill.yaml
     """
     found = [check(file) for file in files]
     if as_json:
@@ -49,7 +50,24 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
 
 
 def check(file: str) -> Finding:
-    """Return everything that is wrong with `file`: read by us, loaded by Chaos Toolkit, and resolved."""
+    """Return everything that is wrong with `file`: read by us, loaded by Chaos Toolkit, and resolved.
+
+    A policy is one by its name, chaosdrill.yaml, or by its `environments`.
+    """
+    try:
+        from chaosdrill.plan import policy
+
+        if policy.is_policy(Path(file)):
+            policy.check(Path(file))
+            return Finding(file)
+    except InvalidFile as error:
+        return Finding(file, error.problems)
+    except ChaosdrillError as error:
+        return Finding(file, [Problem(0, 0, error.message, error.next_step)])
+    return _experiment(file)
+
+
+def _experiment(file: str) -> Finding:
     # Started first: it loads Chaos Toolkit while the file is read.
     engine = EngineProcess()
     engine.start()
@@ -133,7 +151,7 @@ def _summary(found: Sequence[Finding]) -> str:
 @click.command()
 @click.argument("name", default="experiment")
 def schema(name: str) -> None:
-    """Print the JSON Schema of a file format, for editors: `experiment`.
+    """Print the JSON Schema of a file format, for editors: `experiment` or `policy`.
 
     \b
     chaosdrill schema experiment > experiment.schema.json

@@ -24,7 +24,7 @@ from chaosdrill.units import format_duration
 @click.argument("directory", default=".", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 def init(directory: Path, force: bool) -> None:
-    """Put starter experiments into DIR/experiments; files that are there already are left alone.
+    """Put starter experiments and their policy into DIR/experiments; what is there already is left alone.
 
     \b
     chaosdrill init
@@ -45,6 +45,7 @@ def init(directory: Path, force: bool) -> None:
         ("next", "chaosdrill sandbox up"),
         ("", f"chaosdrill run --dry-run {first}"),
         ("", f"chaosdrill run {first}"),
+        ("", f"chaosdrill preflight -e production {first}"),
         ("or", "chaosdrill demo, which does all of it"),
     ):
         out.line(beside(label, text, out, 6))

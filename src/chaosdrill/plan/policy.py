@@ -10,6 +10,9 @@ from chaosdrill.errors import InvalidFile, UsageError
 from chaosdrill.model.policy import POLICY_FILE, SANDBOX, Rules
 from chaosdrill.plan.checks.findings import Findings, nearest
 
+#: Nobody writes so many bytes of comment before the first line that says what a file is.
+_HEAD = 65_536
+
 
 def find_policy(source: Path, config: Path | None = None) -> Path | None:
     """Return the policy that an experiment is under, None where there is none.
@@ -56,6 +59,18 @@ def read_rules(
     if found.errors:
         raise InvalidFile(str(path), found.errors)
     return rules
+
+
+def is_policy(path: Path) -> bool:
+    """Return whether a file is meant as a policy: by its name, or because it defines environments."""
+    if path.name == POLICY_FILE:
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except (OSError, ValueError):
+        return False
+    return any(line.startswith((b"environments:", b'  "environments":')) for line in head.splitlines())
 
 
 def check(path: Path) -> None:

@@ -13,7 +13,7 @@ from chaosdrill.model.fault import ACTIONS_MODULE, FAULTS, Argument, FaultKind
 from chaosdrill.plan.checks.findings import nearest
 from chaosdrill.units import format_duration
 
-SCHEMAS = ("experiment",)
+SCHEMAS = ("experiment", "policy")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ONE_BOUND = [{"required": [key]} for key in ("above", "below", "at-least", "at-most", "equals")]
 _STOPS = [
@@ -27,12 +27,27 @@ def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema called `name`, one of SCHEMAS. Raises UsageError for any other."""
     if name not in SCHEMAS:
         raise UsageError(f"there is no schema {name!r}", next_step=nearest(name, SCHEMAS))
+    return _policy_file() if name == "policy" else _experiment_file()
+
+
+def _policy_file() -> dict[str, Any]:
     # An editor asks once; nobody else should pay for pydantic.
+    from chaosdrill.model.policyfile import PolicyFile
+
+    policy: dict[str, Any] = _tidy(PolicyFile.model_json_schema(by_alias=True))
+    policy["properties"]["version"] = {"enum": [1, "1"], "description": "of this format"}
+    policy["$defs"]["EnvironmentSpec"]["properties"]["free-disk"]["default"] = "50 MB"
+    return {"$schema": _DIALECT, "title": "Policy of chaosdrill", **policy}
+
+
+def _experiment_file() -> dict[str, Any]:
+    from chaosdrill.model.checklist import ITEMS
     from chaosdrill.model.experiment import ChaosdrillBlock
 
     block = _tidy(ChaosdrillBlock.model_json_schema(by_alias=True))
     definitions: dict[str, Any] = block.pop("$defs")
     block["required"] = ["name"]
+    block["properties"]["checklist"]["propertyNames"] = {"enum": list(ITEMS)}
     block["properties"]["version"] = {"enum": [1, "1"], "description": "of this format"}
     definitions["Criterion"]["oneOf"] = _ONE_BOUND
     definitions["StopCondition"]["oneOf"] = _STOPS
