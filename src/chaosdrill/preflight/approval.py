@@ -28,8 +28,9 @@ from chaosdrill.units import format_duration, format_share
 LONGEST_STANDING = 92 * 86_400.0
 #: How far the clocks of two machines may be apart, in seconds, before an approval is from the future.
 SKEW = 5.0
-#: What has to be hashed slowly under the statement's own salt; everything else is compared before.
-_SALTED = frozenset({"configuration", "secrets"})
+#: What has to be hashed slowly under the statement's own salt is compared last, and the scope with it: a
+#: changed variable often changes the scope too, and it is the variable that people look for.
+_LAST = frozenset({"configuration", "secrets", SCOPE})
 
 
 class Hit(Protocol):
@@ -177,7 +178,7 @@ def _use(file: Stored, question: Question) -> ApprovalUse:
         raise Refused(file.broken)
     read = parse(file.statement)
     plain = question.bind("hmac:none").parts
-    _same(read, {name: value for name, value in plain.items() if name not in _SALTED})
+    _same(read, {name: value for name, value in plain.items() if name not in _LAST})
     _timely(read, question)
     _by_another(read, question)
     if why := approvals.revoked(question.folder, file.id):
@@ -214,8 +215,7 @@ def _same(read: Statement, parts: Mapping[str, str]) -> None:
     free = {SCOPE} if read.kind == "standing" else set()
     names = [name for name in sorted({*parts} - free) if read.parts.get(name) != parts[name]]
     if names:
-        listed = ", ".join("the targets" if name == SCOPE else name for name in names)
-        raise Refused(f"{listed} changed since {read.approver} approved it")
+        raise Refused(f"{', '.join(names)} changed since {read.approver} approved it")
 
 
 def _timely(read: Statement, question: Question) -> None:
