@@ -30,7 +30,7 @@ def _as_json(content: bytes, _random: random.Random) -> bytes:
 
 
 def _originals() -> list[tuple[str, bytes]]:
-    shipped = [(".yaml", file.read_bytes()) for file in sorted(EXPERIMENTS.rglob("*.yaml"))]
+    shipped = [(".yaml", file.read_bytes()) for file in sorted(EXPERIMENTS.glob("*/*.yaml"))]
     as_json = [(".json", _as_json(content, random.Random(0))) for _, content in shipped]
     return shipped + as_json
 
