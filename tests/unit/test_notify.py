@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
 import threading
@@ -12,55 +11,15 @@ import pytest
 
 from chaosdrill import notify, redact
 from chaosdrill.notify.messages import Messages
+from letterbox import Mailbox, open_mailbox
 
 TOKEN = "c4n4ry0000tokenwith26chars0"
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, Mailbox)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        server.received.append((self.path, dict(self.headers), body.decode()))
-        if server.meets is not None:
-            server.meets.wait(10)
-        if server.stalls is not None:
-            server.stalls.wait(30)
-        self.send_response(server.status)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class Mailbox(http.server.ThreadingHTTPServer):
-    """Takes every message, and answers as it was told to."""
-
-    daemon_threads = True
-    status = 200
-    stalls: threading.Event | None = None
-    meets: threading.Barrier | None = None
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.received: list[tuple[str, dict[str, str], str]] = []
-
-    @property
-    def place(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
-
-
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    server = Mailbox()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    if server.stalls is not None:
-        server.stalls.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with open_mailbox() as server:
+        yield server
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "recover": ("chaosdrill.cli.recover:recover", "Undo what lost runs left on, and prove it."),
     "runs": ("chaosdrill.cli.runs:runs", "List the runs in this folder."),
+    "answer": ("chaosdrill.cli.answer:answer", "Say what was found, learnt and shared after a run."),
     "show": ("chaosdrill.cli.runs:show", "Show one run's verdict and timeline."),
     "report": ("chaosdrill.cli.runs:report", "Write a run's reports again."),
     "judge": ("chaosdrill.cli.runs:judge", "Judge a run again from its folder alone."),

@@ -14,8 +14,8 @@ from chaosdrill.cli.screen.stream import Stream, stdout
 from chaosdrill.cli.screen.words import clean, short_name
 from chaosdrill.clock import from_iso
 from chaosdrill.errors import Exit, RecordUnusable
+from chaosdrill.record import answers, journal, running
 from chaosdrill.record import folder as folders
-from chaosdrill.record import journal, running
 from chaosdrill.record.folder import JOURNAL, RunFolder
 from chaosdrill.units import format_duration
 
@@ -29,12 +29,21 @@ SHORTEST_TITLE = 24
 
 
 @click.command()
+@click.option(
+    "--open", "only_open", is_flag=True, help="Only those with items that want an answer; say which."
+)
 @AS_JSON
 @click.pass_context
-def runs(ctx: click.Context, as_json: bool) -> None:
-    """List the runs under --home, the newest last."""
+def runs(ctx: click.Context, only_open: bool, as_json: bool) -> None:
+    """List the runs under --home, the newest last.
+
+    A run is open until every item during and after it was proved, answered, or is needed from nobody.
+    """
     home = place.home(ctx.obj["home"])
     live = {run.folder for run in running.live_runs() if not run.lost}
+    if only_open:
+        _show_open(home, live, as_json)
+        return
     found = [_row(folder, live) for folder in folders.all_runs(home)]
     if as_json:
         print_json(found)
@@ -64,7 +73,30 @@ def _row(folder: RunFolder, live: set[Path]) -> dict[str, Any]:
         "exit_code": (facts.get("verdict") or {}).get("exit_code"),
         "seconds": _seconds(started, ended),
         "title": clean(facts.get("title") or ""),
+        "open": answers.is_open(folder),
     }
+
+
+def _show_open(home: Path, live: set[Path], as_json: bool) -> None:
+    found = []
+    for folder in folders.all_runs(home):
+        row = _row(folder, live)
+        if row.get("open"):
+            found.append((row, answers.open_items(folder)))
+    if as_json:
+        print_json([{**row, "items": [item.as_json() for item in items]} for row, items in found])
+        return
+    out = stdout()
+    if not found:
+        out.line(f"no open runs in {shown(home / 'runs')}")
+    for row, items in found:
+        name = short_name(row["id"])
+        out.line(f"{row['id']}  {row['word']}  {row['title']}")
+        width = 4 + max(len(item.item) for item in items)
+        for item in items:
+            out.line(beside(f"  {item.item}", f"{item.title}: {item.said}", out, width))
+        out.line(f"  answer it: {answers.command(name, items[0].item)}")
+        out.line()
 
 
 def _seconds(started: str, ended: object) -> float | None:
@@ -86,7 +118,8 @@ def _table(found: Sequence[Mapping[str, Any]], out: Stream) -> list[str]:
 def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
     took = format_duration(round(run["seconds"])) if run.get("seconds") is not None else ""
     started = run.get("started", "")[:19].replace("T", " ")
-    return started, run["word"], took, run.get("title") or run.get("error", "")
+    word = f"{run['word']}, open" if run.get("open") else run["word"]
+    return started, word, took, run.get("title") or run.get("error", "")
 
 
 # ---- show
@@ -104,14 +137,17 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     folder = folders.find(place.home(ctx.obj["home"]), run)
     facts, events = folder.facts(), journal.read(folder.file(JOURNAL))
     if as_json:
-        print_json({"folder": str(folder.path), "facts": facts, "events": events})
+        afterwards = [finding.as_json() for finding in answers.findings(folder)]
+        told = {"folder": str(folder.path), "facts": facts, "events": events, "afterwards": afterwards}
+        print_json(told)
         return
+    from chaosdrill.cli.screen.checklists import checklist
     from chaosdrill.cli.screen.lines import event_line
-    from chaosdrill.cli.screen.verdicts import box, checklist, cleared, criteria, overrides
+    from chaosdrill.cli.screen.verdicts import box, criteria, overrides, recorded
     from chaosdrill.model.run import Verdict
 
-    out = stdout()
-    for line in overrides(facts, out):
+    out, findings = stdout(), recorded(facts)
+    for line in overrides(findings, out):
         out.line(line)
     if facts.get("verdict"):
         verdict = Verdict.read(facts["verdict"])
@@ -122,10 +158,9 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     refused = next((event for event in events if event["event"] == "run.refused"), {})
     for line in listed("refused", map(clean, refused.get("reasons") or ()), out):
         out.line(line)
-    if cleared(facts):
-        out.line()
-    for line in checklist(cleared(facts), out):
-        out.line(line)
+    for heading, items in (("Checklist", findings), ("During and after", answers.findings(folder))):
+        for line in ("", heading, *checklist(items, out)) if items else ():
+            out.line(line)
     out.line()
     origin = from_iso(facts["started"])
     for event in events:

@@ -203,7 +203,10 @@ def _fault_span(events: list[journal.Event]) -> tuple[float, float] | None:
     phases = [event for event in events if event["event"] == "phase.started"]
     for this, after in pairwise(phases):
         if this.get("phase") == "fault":
-            return from_iso(this["t"]), from_iso(after["t"])
+            try:
+                return from_iso(str(this.get("t"))), from_iso(str(after.get("t")))
+            except ValueError:
+                return None
     return None
 
 
