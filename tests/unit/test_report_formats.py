@@ -202,6 +202,7 @@ def test_json_is_whole_and_has_the_same_keys_for_every_run(tmp_path: Path, varia
     assert set(found) == {
         "version", "run", "verdict", "criteria", "probes", "faults", "planned", "phases", "abort", "numbers",
         "warnings", "not_observed", "files", "refused", "overridden", "clearance",
+        "afterwards",
     }  # fmt: skip
     assert set(found["verdict"]) == {"word", "exit_code", "sentence", "why", "lines"}
 

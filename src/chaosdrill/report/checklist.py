@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chaosdrill.clock import iso
-from chaosdrill.model.checklist import ITEMS, Finding
+from chaosdrill.model.checklist import ITEMS
 from chaosdrill.report.blocks import Block, Cell, Column, Notes, Section, Table, Tone
 from chaosdrill.report.material import Material
 
@@ -55,9 +55,9 @@ def checklist(material: Material) -> Section | None:
     return Section("checklist", "Checklist and clearance", _lead(material, found), tuple(blocks))
 
 
-def afterwards(findings: Iterable[Finding]) -> Section | None:
+def afterwards(material: Material) -> Section | None:
     """Return how the items during and after the run stand, and which of them still want an answer."""
-    found = [finding.as_json() for finding in findings]
+    found = [finding.as_json() for finding in material.afterwards]
     if not found:
         return None
     waiting = [_title(f) for f in found if f["state"] in ("failed", "pending")]

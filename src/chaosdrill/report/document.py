@@ -49,6 +49,7 @@ def document(folder: RunFolder, samples: Samples) -> Document:
         sections.seen(found),
         sections.happened(found),
         sections.undone(found),
+        checklist.afterwards(found),
         sections.warnings(found),
         limits(found),
         sections.files(found),

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from chaosdrill.clock import from_iso
 from chaosdrill.errors import RecordUnusable
+from chaosdrill.model.checklist import Finding
 from chaosdrill.model.run import CriterionResult, Evidence, FaultOutcome, PlannedFault, Verdict
-from chaosdrill.record import journal, ledger
+from chaosdrill.record import answers, journal, ledger
 from chaosdrill.record.evidence import evidence
 from chaosdrill.record.folder import JOURNAL, LEDGER, RUN, RunFolder
 from chaosdrill.record.samples import Samples
@@ -71,6 +72,11 @@ class Material:
     def criteria(self) -> tuple[CriterionResult, ...]:
         """How each criterion came out; none when the run was not judged."""
         return self.verdict.criteria if self.verdict else ()
+
+    @cached_property
+    def afterwards(self) -> tuple[Finding, ...]:
+        """How the items during and after the run stand now; none where nothing is asked."""
+        return tuple(answers.findings(self.folder))
 
     @cached_property
     def frame(self) -> Frame:

@@ -12,6 +12,7 @@ from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
 from chaosdrill.cli.screen.words import clean, short_name
 from chaosdrill.errors import Exit, NotCleared, Refused
+from chaosdrill.model.checklist import ITEMS, Finding
 from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.pipeline import Outcome
 from chaosdrill.record.folder import RunFolder
@@ -152,41 +153,23 @@ def criteria(verdict: Verdict, out: Stream) -> Iterator[str]:
             yield beside(_mark("deviated", out), words, out, 2)
 
 
-def overrides(facts: Mapping[str, Any], out: Stream) -> Iterator[str]:
+def overrides(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
     """Yield what was overridden, in red, above everything else."""
-    for item in cleared(facts):
-        if item.get("state") == "overridden":
-            words = f"OVERRIDDEN: {clean(item.get('title', ''))}: {clean(item.get('said', ''))}"
-            by = f" ({clean(item['by'])})" if item.get("by") else ""
-            yield out.paint(beside("", f"{words}{by}", out, 0), fg="red", bold=True)
-
-
-def checklist(findings: Sequence[Mapping[str, Any]], out: Stream) -> Iterator[str]:
-    """Yield how each item of a checklist was decided, one item a line or more."""
     for item in findings:
-        state = str(item.get("state", "unknown"))
-        sign, plain = _STATES.get(state, ("?", "?"))
-        words = f"{clean(item.get('title', ''))}: {state}"
-        who = " ".join(clean(item[key]) for key in ("by", "at") if item.get(key))
-        parts = [clean(item[key]) for key in ("said", "next_step") if item.get(key)]
-        told = "; ".join([*parts, *([who] if who else [])])
-        line = beside(sign if out.unicode else plain, f"{words}; {told}" if told else words, out, 2)
-        yield out.paint(line, fg="red") if state in ("failed", "overridden") else line
+        if item.state == "overridden":
+            by = f" ({clean(item.by)})" if item.by else ""
+            text = f"OVERRIDDEN: {item.title}: {clean(item.said)}{by}"
+            yield out.paint(beside("", text, out, 0), fg="red", bold=True)
 
 
-def cleared(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the items that were decided before the run, from run.json; none in an older record."""
-    return [f for f in (facts.get("clearance") or {}).get("findings") or () if isinstance(f, dict)]
+def recorded(facts: Mapping[str, Any]) -> list[Finding]:
+    """Return how the items before the run were decided, from run.json; none in an older record."""
+    told = (facts.get("clearance") or {}).get("findings") or ()
+    words = ("item", "state", "said", "next_step", "by", "at")
+    known = [item for item in told if isinstance(item, dict) and item.get("item") in ITEMS]
+    return [Finding(**{key: item.get(key) or "" for key in words}) for item in known]
 
 
-_STATES = {
-    "proved": ("✓", "+"),
-    "attested": ("✓", "+"),
-    "not needed": ("-", "-"),
-    "failed": ("✗", "x"),
-    "overridden": ("!", "!"),
-    "pending": ("?", "?"),
-}
 _HEAD = ("  criterion", "worst", "margin", "n")
 
 

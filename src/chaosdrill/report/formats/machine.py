@@ -46,6 +46,7 @@ def content(document: Document) -> dict[str, Any]:
         "overridden": list(document.alerts),
         "refused": list(found.refused),
         "clearance": material.facts.get("clearance"),
+        "afterwards": [finding.as_json() for finding in material.afterwards],
         "criteria": [c.as_json() for c in verdict.criteria] if verdict else [],
         "probes": [probe.as_json() for probe in found.engine.probes],
         "faults": [_fault(fault, material) for fault in found.faults],
