@@ -22,3 +22,13 @@ def actor() -> str:
     except (KeyError, OSError):
         user = f"uid-{os.getuid()}"
     return f"{user}@{platform.node()}"
+
+
+def account() -> str:
+    """Return whose account this process runs under, whatever the environment says."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"

@@ -45,6 +45,7 @@ def preflight(ctx: click.Context, /, file: str, **options: Any) -> int:
             source=Path(file),
             home=place.home(ctx.obj["home"]),
             actor=place.actor(),
+            account=place.account(),
             environment=options["environment"],
             config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
             options=engine_options(options),

@@ -130,6 +130,7 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
             source=Path(file),
             home=place.home(ctx.obj["home"]),
             actor=place.actor(),
+            account=place.account(),
             environment=options["environment"],
             config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
             options=engine_options(options),

@@ -127,6 +127,8 @@ def _subject(plan: Plan, workshop: Workshop, team: Team) -> Subject:
             approvals=approvals.folder(source, request.home),
             options=request.options,
             overrides=request.overrides,
+            config=request.config,
+            account=request.account,
         ),
         block=plan.block,
         outline=_outline(plan.file.document.root),

@@ -44,7 +44,7 @@ class Request:
     """What a person asked for: a file, and how to play it.
 
     `config` is the policy to use instead of the one beside the experiment; `overrides` are items of the
-    checklist to go past, each with a reason.
+    checklist to go past, each with a reason; `account` is the machine's name for whoever asks.
     """
 
     source: Path
@@ -55,6 +55,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     formats: Sequence[str] = ("html", "md", "json", "junit")
+    account: str = ""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ class Question:
 
     `seconds` is how long the run takes, `now` epoch seconds. `folder` is where approvals lie (see
     `record.approvals.folder`), `source` and `options` are the run's own (Request), for the command that an
-    approver is given; `overrides` are the items that the run wants to go past.
+    approver is given, and so is `config`, the policy where it was named; `overrides` are the items that the
+    run wants to go past. `account` is the machine's own name for the requester, who may call themselves
+    anything.
     """
 
     rules: Rules
@@ -67,6 +69,8 @@ class Question:
     source: Path
     options: Mapping[str, object] = field(default_factory=dict)
     overrides: Collection[str] = ()
+    config: Path | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,8 @@ def same_person(one: str, other: str) -> bool:
 
 def command(question: Question) -> str:
     """Return what to give to an approver: the very command that approves this run."""
-    words = ["chaosdrill", "approve", str(question.source), "-e", question.rules.environment]
+    policy = ["--config", str(question.config)] if question.config else []
+    words = ["chaosdrill", *policy, "approve", str(question.source), "-e", question.rules.environment]
     for name, values in question.options.items():
         flag = "--rollback-strategy" if name == "rollbacks_strategy" else f"--{name.replace('_', '-')}"
         if values is True:
@@ -232,8 +237,9 @@ def _timely(read: Statement, question: Question) -> None:
 def _by_another(read: Statement, question: Question) -> None:
     if read.requester.casefold() != question.requester.casefold():
         raise Refused(f"it is for {read.requester}, not for {question.requester}")
-    if same_person(read.approver, read.requester) or same_person(read.approver, question.requester):
-        raise Refused(f"{read.approver} can't approve what {question.requester} asks for: one person")
+    for asking in (read.requester, question.requester, question.account):
+        if asking and same_person(read.approver, asking):
+            raise Refused(f"{read.approver} can't approve what {asking} asks for: one person")
 
 
 def _within(read: Statement, question: Question) -> None:

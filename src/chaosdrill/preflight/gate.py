@@ -106,6 +106,8 @@ def question_of(subject: Subject) -> Question:
         source=subject.asked.source,
         options=subject.asked.options,
         overrides=frozenset(subject.asked.overrides),
+        config=subject.asked.config,
+        account=subject.asked.account,
     )
 
 

@@ -46,6 +46,8 @@ class Asked:
     approvals: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True)
