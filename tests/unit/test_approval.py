@@ -57,6 +57,7 @@ class World:
     requester: str = REQUESTER
     now: float = NOW
     overrides: tuple[str, ...] = ()
+    account: str = "dora"
 
     def __post_init__(self) -> None:
         for name in ("experiment.yaml", "experiment.chaosdrill.yaml", "chaosdrill.yaml", "control.py"):
@@ -106,6 +107,7 @@ class World:
             folder=self.place / "approvals",
             source=self.place / "experiment.yaml",
             overrides=self.overrides,
+            account=self.account,
         )
 
     def ask(self) -> Verified:
@@ -206,13 +208,15 @@ def test_without_an_approval_the_very_command_is_named(world: World) -> None:
         world.question(),
         options={"var": ["a=b c"], "fail_fast": True, "settings": None},
         source=Path("x.yaml"),
+        config=Path("strict.yaml"),
     )
 
     check = approval.verified(question).check
 
     assert check.said == "0 of 1 approvals"
     assert check.next_step.endswith(
-        "chaosdrill approve x.yaml -e production --var 'a=b c' --fail-fast --for dora@laptop --key YOUR-KEY"
+        "chaosdrill --config strict.yaml approve x.yaml -e production --var 'a=b c' --fail-fast"
+        " --for dora@laptop --key YOUR-KEY"
     )
 
 
@@ -703,6 +707,7 @@ TAMPERINGS: list[tuple[str, Tampering]] = [
     ("expired", reasked(now=NOW + 3600.0)),
     ("long expired", reasked(now=NOW + 400 * DAY)),
     ("not yet valid", reasked(now=NOW - 60.0)),
+    ("started from the approver's account", reasked(account="alice")),
     ("asked for by somebody else", reasked(requester="mallory@laptop")),
     ("more targets", reasked(faults=(Planned(chosen=("payment-api-1", "payment-api-2")),))),
     ("another kind", reasked(faults=(Planned(kind="cpu_stress"),))),
