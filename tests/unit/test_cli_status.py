@@ -222,22 +222,59 @@ def test_aborting_what_is_not_on_lists_what_is(chaosdrill: CommandLine, alive: R
     assert alive.id in answer.err
 
 
-def test_aborting_a_lost_run_says_that_nobody_undoes_it(chaosdrill: CommandLine, lost: RunFolder) -> None:
-    answer = chaosdrill("abort", "last")
-    assert (answer.code, len(answer.err.splitlines())) == (6, 1)
-    assert "instance failure on payment-api-2" in answer.err
-    assert "chaosdrill sandbox down" in answer.err
-    assert chaosdrill("status", "--json").json["runs"]
+@pytest.mark.parametrize("command", [["abort", "last"], ["recover"], ["recover", "c3d4"]])
+def test_what_cannot_be_undone_of_a_lost_run_is_named_with_6_and_stays_known(
+    command: list[str], chaosdrill: CommandLine, lost: RunFolder
+) -> None:
+    # Its record does not say where it was injected, as after a file was damaged.
+    for _ in range(2):
+        answer = chaosdrill(*command)
+        assert (answer.code, len(answer.err.splitlines())) == (6, 1)
+        assert "instance_failure on payment-api" in answer.err
+        assert "then again: chaosdrill recover" in answer.err
+        assert "STILL ON" in answer.out
+        assert chaosdrill("status", "--json").json["runs"][0]["lost"] is True
+    assert lost.facts()["verdict"]["cleanup"]["state"] == "failed"
 
 
-def test_a_lost_run_with_nothing_on_is_forgotten_by_abort(chaosdrill: CommandLine) -> None:
-    _register(
-        chaosdrill, _run(chaosdrill.place, "2026-11-21T10-04-11Z-a-drill-e5f6", on=False), 2**22, "boot-1"
-    )
-    answer = chaosdrill("abort")
-    assert answer.code == 0
-    assert "nothing that it injected is on" in answer.out
+def test_a_lost_run_with_nothing_on_is_brought_to_its_end_by_abort_and_by_recover(
+    chaosdrill: CommandLine,
+) -> None:
+    for command in ("abort", "recover"):
+        folder = _run(chaosdrill.place, f"2026-11-21T10-04-11Z-a-drill-{command}", on=False)
+        _register(chaosdrill, folder, 2**22, "boot-1")
+        answer = chaosdrill(command)
+        assert answer.code == 0, answer.err
+        assert "nothing of it is left on" in answer.out
+        assert "ended: ABORTED" in answer.out
+        assert folder.facts()["state"] == "sealed"
+        assert chaosdrill("status", "--json").json["runs"] == []
+        again = chaosdrill("recover", str(folder.path))
+        assert (again.code, "nothing to recover" in again.out) == (0, True)
+
+
+def test_a_lost_run_whose_folder_was_removed_is_recovered_from_the_target(
+    chaosdrill: CommandLine, lost: RunFolder
+) -> None:
+    shutil.rmtree(lost.path)
+    answer = chaosdrill("recover", "--json")
+    assert answer.code == 0, answer.err
+    assert [(run["run"], run["word"]) for run in answer.json["runs"]] == [(lost.id, None)]
     assert chaosdrill("status", "--json").json["runs"] == []
+
+
+def test_a_lock_in_which_no_run_can_be_read_is_freed_by_recover(chaosdrill: CommandLine) -> None:
+    lock = Path(chaosdrill.environment["CHAOSDRILL_SANDBOX_DIR"]) / "run.lock"
+    lock.parent.mkdir()
+    lock.write_text("{")
+    assert "nobody can tell which run had the sandbox last" in " ".join(chaosdrill("status").out.split())
+    assert chaosdrill("recover").code == 0
+    assert not lock.exists()
+
+
+def test_recovering_a_run_that_is_not_there_says_so(chaosdrill: CommandLine, lost: RunFolder) -> None:
+    answer = chaosdrill("recover", "nonsense")
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1)
 
 
 def test_a_process_number_that_was_given_out_again_is_not_taken_for_the_run(

@@ -24,7 +24,7 @@ from chaosdrill.cli.screen.layout import print_json
 from chaosdrill.cli.screen.stream import Stream, stdout
 from chaosdrill.cli.screen.words import clean, count, fault_words, names, short_name
 from chaosdrill.clock import SystemClock
-from chaosdrill.errors import ChaosdrillError, Exit, RecordUnusable, Refused, UsageError
+from chaosdrill.errors import ChaosdrillError, Exit, Refused, UsageError
 from chaosdrill.record import folder as folders
 from chaosdrill.record import running
 from chaosdrill.record.folder import RunFolder
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
     from chaosdrill.pipeline.recovering import Recovery
 
 WATCHDOG = "watchdog"
-
-
-@dataclass
-class _Findings:
-    """What was found and done: per run, and on the targets themselves; `left` is still on, in words."""
-
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
 
 
 @click.command()
@@ -61,33 +52,25 @@ def recover(ctx: click.Context, run: str | None, as_json: bool, by: str) -> int:
     chaosdrill recover
     chaosdrill recover a1b2
     """
-    if by == WATCHDOG:
-        told = _told(sys.stdin.read())
-        return recover_one(run or "", as_json=as_json, by=by, told=told)
+    told = _told(sys.stdin.read()) if by == WATCHDOG else {}
+    work = _Recovering(stdout(forgiving=True), as_json=as_json, by=by, told=told)
     if run is not None:
-        return recover_one(run, as_json=as_json, home=place.home(ctx.obj["home"]))
-    out, findings = stdout(forgiving=True), _Findings()
+        work.one(_find(run, place.home(ctx.obj["home"])))
+        return work.say()
     for folder in _lost():
-        _one(folder, findings, out, as_json=as_json)
-    _sweep(findings)
-    return _say(findings, out, as_json=as_json)
+        work.one(folder)
+    work.sweep()
+    return work.say()
 
 
-def recover_one(
-    name: str,
-    *,
-    as_json: bool,
-    by: str = "",
-    told: Mapping[str, Any] | None = None,
-    home: Path | None = None,
-) -> int:
+def recover_one(name: str, *, as_json: bool) -> int:
     """Recover one run by its name or folder, print what was done, and return the exit code.
 
     Raises UsageError when there is no such run, Refused when it is alive, and StillOn.
     """
-    out, findings = stdout(forgiving=True), _Findings()
-    _one(_find(name, home or place.home()), findings, out, as_json=as_json, by=by, told=told or {})
-    return _say(findings, out, as_json=as_json)
+    work = _Recovering(stdout(forgiving=True), as_json=as_json)
+    work.one(_find(name, place.home()))
+    return work.say()
 
 
 def _told(text: str) -> Mapping[str, Any]:
@@ -124,67 +107,130 @@ def _find(name: str, home: Path) -> Path:
     return found[0] if found else folders.find(home, name).path
 
 
-# ---- one run
+# ---- what is done, and what was found
 
 
-def _one(
-    folder: Path,
-    findings: _Findings,
-    out: Stream,
-    *,
-    as_json: bool,
-    by: str = "",
-    told: Mapping[str, Any] | None = None,
-) -> None:
-    from chaosdrill import app
-    from chaosdrill.pipeline.recovering import recover as bring_to_end
+@dataclass
+class _Recovering:
+    """One call of this command: `runs` and `ended` say what was done, `left` what is still on, in words."""
 
-    if by != WATCHDOG:
-        _leave_it_to_the_watchdog(folder, out, as_json=as_json)
-    told = told or {}
-    try:
-        done = bring_to_end(
+    out: Stream
+    as_json: bool
+    by: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def one(self, folder: Path) -> None:
+        """Bring the run in `folder` to its end. Raises Refused when it is alive."""
+        if self.by != WATCHDOG:
+            self._leave_it_to_the_watchdog(folder)
+        try:
+            done = self._brought_to_its_end(folder)
+        except Exception as problem:
+            # Whatever it is, it must not keep the next one from being undone.
+            if isinstance(problem, Refused) and _is_alive(folder):
+                raise
+            why = str(problem) if isinstance(problem, ChaosdrillError) else repr(problem)
+            self.left.append(f"{folder.name}: {why}")
+            self.runs.append({"run": folder.name, "folder": str(folder), "error": why})
+            self._line(f"{folder.name}: {clean(why)}")
+            return
+        if not done.residue:
+            for taken in targets.taken():
+                if taken.stale and taken.owner.run == done.run:
+                    taken.locks.clear(done.run)
+        self.left += [f"{done.run}: {what}" for what in done.residue]
+        self.runs.append(_as_json(done, folder))
+        for line in _lines(done, folder):
+            self._line(line)
+
+    def _brought_to_its_end(self, folder: Path) -> Recovery:
+        from chaosdrill import app
+        from chaosdrill.pipeline.recovering import recover as bring_to_its_end
+
+        return bring_to_its_end(
             RunFolder(folder),
             app.recovery_tools(),
-            by=by or place.actor(),
-            request=told.get("request"),
-            why=str(told.get("why", "")),
+            by=self.by or place.actor(),
+            request=self.told.get("request"),
+            why=str(self.told.get("why", "")),
         )
-    except (Refused, RecordUnusable) as problem:
-        if isinstance(problem, Refused) and any(
-            r.folder == folder and not r.lost for r in running.live_runs()
-        ):
-            raise
-        # One that can't be brought to its end must not keep the next from it.
-        findings.left.append(f"{folder.name}: {problem}")
-        findings.runs.append({"run": folder.name, "folder": str(folder), "error": str(problem)})
-        if not as_json:
-            out.line(f"{folder.name}: {clean(problem)}")
-        return
-    if not done.residue:
+
+    def _leave_it_to_the_watchdog(self, folder: Path) -> None:
+        """Wait while a watchdog is at it: it was there first, and knows more."""
+        clock, never = SystemClock(), threading.Event()
+        until, said = clock.now() + ABORT_WAIT, False
+        while clock.now() < until:
+            found = next((run for run in running.live_runs() if run.folder == folder), None)
+            if found is None or found.abandoned or not found.lost:
+                return
+            if not said:
+                said = True
+                watchdog = f"its watchdog (process {found.watchdog.pid})"
+                self._line(f"{found.id}: {watchdog} is undoing it; waiting for it")
+            clock.wait(never, LOOK_EVERY)
+
+    def sweep(self) -> None:
+        """End the faults of no live run, and free the locks in which no run can be read."""
+        for system in targets.systems():
+            left = self._end_strays(system)
+            self.left += left
+            for taken in targets.taken():
+                if taken.system == system and taken.stale and not taken.owner.run and not left:
+                    taken.locks.clear("")
         for taken in targets.taken():
-            if taken.stale and taken.owner.run == done.run:
-                taken.locks.clear(done.run)
-    findings.left += [f"{done.run}: {what}" for what in done.residue]
-    findings.runs.append(_as_json(done, folder))
-    if not as_json:
-        for line in _lines(done, folder):
-            out.line(line)
+            if not taken.system and taken.stale and not taken.owner.run:
+                # Of plain files: which rollbacks are missing stands in a run folder, not here.
+                taken.locks.clear("")
+
+    def _end_strays(self, system: str) -> list[str]:
+        alive = {run.id for run in running.live_runs() if not run.lost}
+        alive |= {taken.owner.run for taken in targets.taken() if not taken.stale}
+        # What a run could not end is said with that run.
+        alive |= {str(run["run"]) for run in self.runs}
+        left: list[str] = []
+        try:
+            target = targets.open_strays(system)
+            for fault in [one for one in target.strays() if one.get("run") not in alive]:
+                what = f"{fault_words(fault)} in the {system}, of no live run"
+                try:
+                    target.end(str(fault["id"]))
+                except ChaosdrillError as problem:
+                    left.append(f"{what}: {problem}")
+                else:
+                    self.ended.append(what)
+            if not left:
+                still = [one for one in target.strays() if one.get("run") not in alive]
+                left += [f"{fault_words(one)} in the {system}, of no live run" for one in still]
+        except ChaosdrillError as problem:
+            left.append(f"which faults are on in the {system} can't be told: {problem}")
+        return left
+
+    def say(self) -> int:
+        """Print what is left to be said and return the exit code. Raises StillOn."""
+        if self.as_json:
+            print_json({"runs": self.runs, "ended": self.ended, "left": self.left}, self.out)
+        for what in self.ended:
+            self._line(f"ended: {clean(what)}")
+        if not self.runs and not self.ended and not self.left:
+            self._line("no run was lost; nothing to recover")
+        if not self.left:
+            return Exit.HELD
+        again = f" {short_name(self.runs[0]['run'])}" if len(self.runs) == 1 else ""
+        raise StillOn(
+            f"{count(len(self.left), 'thing')} may still be on: {names(self.left)}",
+            next_step=f"end it by hand, or take the system down; then again: chaosdrill recover{again}",
+        )
+
+    def _line(self, text: str) -> None:
+        if not self.as_json:
+            self.out.line(text)
 
 
-def _leave_it_to_the_watchdog(folder: Path, out: Stream, *, as_json: bool) -> None:
-    """Wait while a watchdog is at it: it was there first, and knows more."""
-    clock, never = SystemClock(), threading.Event()
-    until = clock.now() + ABORT_WAIT
-    said = as_json
-    while clock.now() < until:
-        found = next((run for run in running.live_runs() if run.folder == folder), None)
-        if found is None or found.abandoned or not found.lost:
-            return
-        if not said:
-            said = True
-            out.line(f"{found.id}: its watchdog (process {found.watchdog.pid}) is undoing it; waiting for it")
-        clock.wait(never, LOOK_EVERY)
+def _is_alive(folder: Path) -> bool:
+    return any(run.folder == folder and not run.lost for run in running.live_runs())
 
 
 def _as_json(done: Recovery, folder: Path) -> dict[str, Any]:
@@ -219,61 +265,3 @@ def _lines(done: Recovery, folder: Path) -> Iterator[str]:
     if done.verdict is not None:
         yield f"  ended: {done.verdict.word.upper()}: {clean(done.verdict.why)}"
         yield f"  what happened: chaosdrill show {folder}"
-
-
-# ---- what is left on the targets themselves
-
-
-def _sweep(findings: _Findings) -> None:
-    """End the faults of no live run, and free the locks in which no run can be read."""
-    for system in targets.systems():
-        left = _end_strays(system, findings)
-        for taken in targets.taken():
-            if taken.system == system and taken.stale and not taken.owner.run and not left:
-                taken.locks.clear("")
-        findings.left += left
-    for taken in targets.taken():
-        if not taken.system and taken.stale and not taken.owner.run:
-            # Plain files: which rollbacks are missing stands in a run folder, and was played from there.
-            taken.locks.clear("")
-
-
-def _end_strays(system: str, findings: _Findings) -> list[str]:
-    alive = {run.id for run in running.live_runs() if not run.lost}
-    alive |= {taken.owner.run for taken in targets.taken() if not taken.stale}
-    target = targets.open_strays(system)
-    left = []
-    try:
-        for fault in target.strays():
-            if fault.get("run") in alive:
-                continue
-            what = f"{fault_words(fault)} in the {system}, of no live run"
-            try:
-                target.end(str(fault["id"]))
-            except ChaosdrillError as problem:
-                left.append(f"{what}: {problem}")
-            else:
-                findings.ended.append(what)
-        ended = {str(fault["id"]) for fault in target.strays() if fault.get("run") not in alive}
-        left += [f"fault {name} in the {system}" for name in sorted(ended)] if not left else []
-    except ChaosdrillError as problem:
-        left.append(f"which faults are on in the {system} can't be told: {problem}")
-    return left
-
-
-def _say(findings: _Findings, out: Stream, *, as_json: bool) -> int:
-    if as_json:
-        facts = {"runs": findings.runs, "ended": findings.ended, "left": findings.left}
-        print_json(facts, out)
-    else:
-        for what in findings.ended:
-            out.line(f"ended: {clean(what)}")
-        if not findings.runs and not findings.ended and not findings.left:
-            out.line("no run was lost; nothing to recover")
-    if not findings.left:
-        return Exit.HELD
-    again = f" {short_name(findings.runs[0]['run'])}" if len(findings.runs) == 1 else ""
-    raise StillOn(
-        f"{count(len(findings.left), 'thing')} may still be on: {names(findings.left)}",
-        next_step=f"end it by hand, or take the system down; then again: chaosdrill recover{again}",
-    )
