@@ -16,7 +16,6 @@ from chaosdrill import statistics
 from chaosdrill.errors import ChaosdrillError
 from chaosdrill.model.checklist import Check, Finding
 from chaosdrill.model.signal import REQUEST_SERIES, Sample, format_value
-from chaosdrill.ports import Signal
 from chaosdrill.preflight.subject import Subject
 from chaosdrill.statistics import Measurement, Readings
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 #: How long the system is looked at, in seconds; a slower source is waited for a little longer.
 LOOK = 1.0
 LONGEST_LOOK = 3.0
+#: One bad second may be the start of our own measurement, or a neighbour; so many in a row are the system.
+LOOKS = 3
 
 
 def monitoring(subject: Subject) -> Finding:
@@ -65,33 +66,31 @@ def _left_alone(subject: Subject) -> list[Check]:
 def _signals(subject: Subject) -> Iterator[Check]:
     if subject.block is None or not subject.block.signals:
         return
-    signals = subject.around.signals()
     reached = {}
-    for name, signal in signals.items():
+    for name, signal in subject.around.signals().items():
         try:
             signal.check()
         except ChaosdrillError as error:
             yield Check(name, False, f"{name} does not answer: {error.message}", next_step=error.next_step)
         else:
             reached[name] = signal
-    if len(reached) < len(signals):
+    if len(reached) < len(subject.block.signals):
         return
-    seen = _sampled(reached, subject)
-    silent = [name for name in reached if not any(len(r) for n, r in seen.items() if _source(n) == name)]
-    for name in silent:
-        yield Check(name, False, f"{name} answers, but gives no samples", next_step=f"check signals.{name}")
-    if silent:
-        return
-    yield Check("signals", True, f"{', '.join(reached)} answer{'s' if len(reached) == 1 else ''}")
-    unwell = list(_unwell(subject, seen))
+    unwell: list[Check] = []
+    for _ in range(LOOKS):
+        unwell = list(_unwell(subject, _sampled(subject)))
+        if not unwell:
+            break
+    if not any(check.name in reached for check in unwell):
+        yield Check("signals", True, f"{', '.join(reached)} answer{'s' if len(reached) == 1 else ''}")
     yield from unwell
     if not unwell:
         yield Check("steady state", True, "the system is well now")
 
 
-def _sampled(signals: Mapping[str, Signal], subject: Subject) -> dict[str, Readings]:
+def _sampled(subject: Subject) -> dict[str, Readings]:
     """Return about a second of readings, by the column that they belong to."""
-    clock = subject.around.clock
+    clock, signals = subject.around.clock, subject.around.signals()
     lock, samples, waiting = threading.Lock(), list[Sample](), set(signals)
     everything = threading.Event()
 
@@ -119,8 +118,13 @@ def _sampled(signals: Mapping[str, Signal], subject: Subject) -> dict[str, Readi
 
 
 def _unwell(subject: Subject, seen: Mapping[str, Readings]) -> Iterator[Check]:
-    """Yield one failed check for each limit that the system is beyond before anything was injected."""
+    """Yield one failed check for each silent signal, and each limit that the system is beyond already."""
     assert subject.block is not None
+    there = {_source(column) for column, readings in seen.items() if len(readings)}
+    for name in subject.block.signals:
+        if name not in there:
+            said = f"{name} answers, but gives no samples"
+            yield Check(name, False, said, next_step=f"check signals.{name}")
     for condition in subject.block.abort_when:
         if condition.signal and (bad := _beyond(condition, seen, is_bad=True)):
             rule = f"the run would stop at once: {condition.signal} is {bad} ({condition.sentence()})"

@@ -19,16 +19,16 @@ def team_notified(subject: Subject) -> Finding:
     word = waived(subject, ITEM)
     if word is not None:
         return word
-    addresses = recipients(subject)
-    if addresses:
-        return _told(subject, addresses)
-    if subject.rules.notified.needs_answer:
-        return _answered(subject, "nobody is told by a message", ())
-    if not announced(subject) and not subject.rules.notified.guardians:
+    addresses, notified = recipients(subject), subject.rules.notified
+    if not announced(subject) and not (addresses or notified.guardians):
         said = f"the drill is unannounced, and {subject.policy} names no guardians"
         return Finding(
-            ITEM, "failed", said, "name them: checklist: {team-notified: {guardians: {via: [...]}}}"
+            ITEM, "failed", said, "name them in the policy: team-notified: {guardians: {via: [...]}}"
         )
+    if addresses:
+        return _told(subject, addresses)
+    if notified.needs_answer:
+        return _answered(subject, "nobody is told by a message", ())
     said = f"nobody says that the team knows, and {subject.policy} names no address to tell it"
     return attested(subject, ITEM, FRESH) or Finding(ITEM, "failed", said, how_to_attest(ITEM))
 
@@ -57,9 +57,8 @@ def _told(subject: Subject, addresses: tuple[str, ...]) -> Finding:
         said = "; ".join(check.said for check in bad) or "no message was delivered"
         hint = f"check the addresses in {subject.rules.source or 'the policy'}"
         return Finding(ITEM, "failed", said, hint, checks=checks)
-    said = f"{who} was told: {', '.join(delivery.address for delivery in deliveries)}"
-    if announced(subject) is False:
-        said = said.replace("was told", "were told")
+    verb = "was" if announced(subject) else "were"
+    said = f"{who} {verb} told: {', '.join(delivery.address for delivery in deliveries)}"
     if subject.rules.notified.needs_answer:
         return _answered(subject, said, checks)
     return Finding(ITEM, "proved", said, checks=checks)
@@ -81,17 +80,10 @@ def _answered(subject: Subject, said: str, checks: tuple[Check, ...]) -> Finding
     folder, journal = record
     waiting = ready.asked(subject.rules.notified, announced=announced(subject))
     answer = ready.wait(waiting, folder, journal, subject.around.clock, subject.team.stop)
-    state = "proved" if answer.ok else "failed"
-    by = str(answer.facts.get("by", ""))
-    whole = f"{said}; {answer.said}" if answer.ok else answer.said
-    return Finding(
-        ITEM,
-        "proved" if state == "proved" else "failed",
-        whole,
-        answer.next_step,
-        by=by,
-        checks=(*checks, answer),
-    )
+    by, evidence = str(answer.facts.get("by", "")), (*checks, answer)
+    if answer.ok:
+        return Finding(ITEM, "proved", f"{said}; {answer.said}", by=by, checks=evidence)
+    return Finding(ITEM, "failed", answer.said, answer.next_step, by=by, checks=evidence)
 
 
 def _message(subject: Subject) -> tuple[str, str]:
