@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("start", "report", "signals")
+PARTS = ("start", "report", "signals", "guard")
 
 
 def main() -> int:
