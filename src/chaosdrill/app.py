@@ -64,7 +64,7 @@ def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) ->
 
 def recovery_tools() -> Tools:
     """Return the parts that a lost run is brought to its end with; its engine is started when it is asked for."""
-    from chaosdrill.ctk.process import started
+    from chaosdrill.ctk.process import started_in
     from chaosdrill.pipeline.recovering import Tools
 
     return Tools(
@@ -72,7 +72,7 @@ def recovery_tools() -> Tools:
         open_fault=faults.open,
         open_strays=targets.open_strays,
         open_locks=targets.open_locks,
-        open_engine=started,
+        open_engine=started_in,
     )
 
 

@@ -33,7 +33,7 @@ from chaostoolkit.check import check_hypothesis_strategy_spelling
 
 from chaosdrill import redact
 from chaosdrill.clock import SystemClock
-from chaosdrill.ctk import channel, controls, expansion
+from chaosdrill.ctk import channel, controls, expansion, rollbacks
 from chaosdrill.ctk.observer import Observer
 from chaosdrill.record import context
 from chaosdrill.record.folder import ENGINE, ENGINE_LOG, LEDGER
@@ -114,6 +114,8 @@ class EngineProcess:
                 self._events.send({"event": "fingerprint", **loaded.fingerprint(command["salt"])})
             elif command["command"] == "play" and loaded is not None:
                 return self._play(loaded, command)
+            elif command["command"] == "rollbacks" and loaded is not None:
+                return self._play_rollbacks(loaded, command)
         return 0
 
     def _listen(self) -> None:
@@ -200,6 +202,16 @@ class EngineProcess:
         _notify_end(loaded.settings, journal)
         said = {"status": journal.get("status"), "deviated": bool(journal.get("deviated"))}
         self._events.send({"event": "engine.ended", **said, "error": error})
+        return 0
+
+    def _play_rollbacks(self, loaded: Loaded, command: dict[str, Any]) -> int:
+        folder = Path(command["folder"])
+        run = context.RunContext(folder.name, Ledger(folder / LEDGER, self._clock), [], self._events.send)
+        context.enter(run)
+        _log_into(folder / ENGINE_LOG, self._events.redactor)
+        controls.watch(self._control_failed)
+        said = rollbacks.play(loaded, command["skip"], self._events, run)
+        self._events.send({"event": "rollbacks.replayed", **said})
         return 0
 
 

@@ -28,6 +28,8 @@ class Observer(RunEventHandler):
         self._context = context
         self._section = "hypothesis"
         self._ending = False
+        self._begun = 0
+        self._at: dict[int, int] = {}
         self.journal: dict[str, Any] | None = None
 
     # ---- what the runner hears
@@ -68,7 +70,7 @@ class Observer(RunEventHandler):
         self._events.send({"event": "method.ended"})
 
     def start_rollbacks(self, experiment: Any) -> None:  # noqa: ARG002
-        self._section, self._ending = "rollbacks", True
+        self._section, self._ending, self._begun = "rollbacks", True, 0
         self._events.send({"event": "rollbacks.started"})
 
     def rollbacks_completed(self, experiment: Any, journal: Any) -> None:  # noqa: ARG002
@@ -77,6 +79,9 @@ class Observer(RunEventHandler):
     def start_activity(self, activity: Any) -> None:
         """Tell of it, unless the run is stopping: then nothing new begins."""
         self._leave_if_stopping()
+        # By its place, because two activities may have one name.
+        self._at[id(activity)] = self.place(self._begun)
+        self._begun += 1
         self._events.send({"event": "activity.started", **self._named(activity)})
 
     def activity_completed(self, activity: Any, run: Any) -> None:
@@ -89,6 +94,10 @@ class Observer(RunEventHandler):
         error = {"error": said} if said else {}
         self._events.send({"event": "activity.ended", **self._named(activity), **status, **error})
         self._leave_if_stopping()
+
+    def place(self, count: int) -> int:
+        """Return the place in the file of the activity that was begun as number `count` of its section."""
+        return count
 
     # ---- leaving
 
@@ -117,4 +126,5 @@ class Observer(RunEventHandler):
             "type": activity.get("type", ""),
             "section": self._section,
             "background": bool(activity.get("background")),
+            **({"place": self._at.get(id(activity))} if self._section == "rollbacks" else {}),
         }

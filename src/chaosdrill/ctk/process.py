@@ -25,9 +25,10 @@ PREPARE_LIMIT = 60.0
 
 
 class EngineProcess:
-    """One engine: `start`, `prepare`, `play`, then events until `gone`."""
+    """One engine: `start`, `prepare`, `play`, then events until `gone`. It works in the folder `cwd`."""
 
-    def __init__(self) -> None:
+    def __init__(self, cwd: str | None = None) -> None:
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[Message] = queue.Queue()
         self._listener: Callable[[Message], None] = self._replies.put
@@ -57,6 +58,7 @@ class EngineProcess:
                 stderr=subprocess.DEVNULL,
                 pass_fds=(writing,),
                 start_new_session=True,
+                cwd=self._cwd,
             )
         except OSError as error:
             os.close(reading)
@@ -108,6 +110,10 @@ class EngineProcess:
     def play(self, folder: str, cleared: Sequence[Mapping[str, Any]]) -> None:
         """Start the experiment with these cleared faults; progress arrives as events."""
         self._tell({"command": "play", "folder": folder, "cleared": list(cleared)})
+
+    def play_rollbacks(self, folder: str, skip: Sequence[int]) -> None:
+        """Play the file's rollbacks alone, apart from those at these places; progress arrives as events."""
+        self._tell({"command": "rollbacks", "folder": folder, "skip": list(skip)})
 
     def abort(self) -> None:
         """Ask for an early end: the engine undoes what it started and plays its rollbacks."""
@@ -180,6 +186,13 @@ def end_spare() -> None:
     """End the engine of `start_spare` if nobody took it, as when the command line made no sense."""
     if _spare is not None:
         _spare.end(grace=0.0)
+
+
+def started_in(cwd: str) -> EngineProcess:
+    """Return a new engine that works in the folder `cwd`. Raises EngineFailed."""
+    engine = EngineProcess(cwd)
+    engine.start()
+    return engine
 
 
 def started() -> EngineProcess:

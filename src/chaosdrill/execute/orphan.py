@@ -17,8 +17,8 @@ from chaosdrill.record.running import Process, birth
 def end_engine(engine: Process) -> bool:
     """Kill an engine, its process group, and what its activities started elsewhere; return whether it lived.
 
-    Does nothing when its id has come to mean another process. The group is ended also when its leader is gone,
-    because a group's number is not used again while anybody is in it.
+    Does nothing when its id has come to mean another process. The group is ended also when its leader is
+    gone, because a group's number is not used again while anybody is in it.
     """
     if engine.pid <= 1:
         return False

@@ -70,6 +70,23 @@ def read(path: Path) -> list[Event]:
     return list(_rows(path))
 
 
+def renew(path: Path) -> None:
+    """Put a copy in the place of the file at `path`, its torn last line ended; right when there is none.
+
+    A writer that was taken for dead and wakes up in the middle of a line goes on in the old file, which
+    nobody reads any more. Raises RecordUnusable.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        data = path.read_bytes()
+        fresh.write_bytes(data if data.endswith(b"\n") or not data else data + b"\n")
+        fresh.replace(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RecordUnusable(f"{path} cannot be written: {error.strerror}") from error
+
+
 def hand_in(path: Path, event: str, **facts: Any) -> None:
     """Append one event to the inbox at `path`, under its lock. Raises RecordUnusable."""
     told = {"event": event, **redact.known.tree(facts)}

@@ -1,7 +1,7 @@
 """The runner's end of the line to its watchdog. Standard library only: it is started before anything else.
 
-On the line: 'A' and JSON arms (with descriptors beside it), 'B' and seconds is a beat, 'R' a rest, 'D' the end,
-each with a line feed. Back comes 'a' when armed, and 'f' when the run was taken from this process.
+On the line: 'A' and JSON arms (with descriptors beside it), 'B' and seconds is a beat, 'R' a rest, 'D' the
+end, each with a line feed. Back comes 'a' when armed, and 'f' when the run was taken from this process.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _BEAT_EVERY = 0.5
 class Line:
     """One watchdog: `arm`, `armed`, `beat` while the run goes on, `rest` while it is recorded, `done`.
 
-    Silence counts as a hang only from the first beat to `rest`: before, people may take their time to say that
-    they are ready; afterwards everything is undone already. That this process is gone is seen at any time
+    Silence counts as a hang only from the first beat to `rest`: before, people may take their time to say
+    that they are ready; afterwards everything is undone already. That this process is gone is seen at any time
     between `arm` and `done`.
     """
 

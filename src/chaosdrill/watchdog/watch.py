@@ -12,7 +12,6 @@ import select
 import socket
 from contextlib import suppress
 
-
 from chaosdrill.clock import SystemClock
 from chaosdrill.watchdog.takeover import Orders, take_over
 
