@@ -32,8 +32,8 @@ class Line:
     """One watchdog: `arm`, `armed`, `beat` while the run goes on, `rest` while it is recorded, `done`.
 
     Silence counts as a hang only from the first beat to `rest`: before, people may take their time to say
-    that they are ready; afterwards everything is undone already. That this process is gone is seen at any time
-    between `arm` and `done`.
+    that they are ready; afterwards everything is undone already. That this process is gone is seen at any
+    time between `arm` and `done`.
     """
 
     def __init__(self) -> None:

@@ -24,6 +24,8 @@ ANSWER_WITHIN = 2.0
 BACK_WITHIN = 5.0
 
 SHAPES = ("network_latency", "network_loss", "network_cut")
+#: A start that comes after its stop is refused for as many faults as this.
+MOST_ENDED = 1000
 KINDS = ("instance_failure", "cpu_stress", *SHAPES)
 
 
@@ -72,6 +74,7 @@ class Disturbances:
         self._fleet = fleet
         self._clock = clock
         self._active: dict[str, Active] = {}
+        self._ended: dict[str, None] = {}
         fleet.on_ready = self._resume
 
     def facts(self) -> list[dict[str, Any]]:
@@ -81,11 +84,14 @@ class Disturbances:
     async def start(self, question: Mapping[str, Any]) -> None:
         """Put a fault on, which takes itself off after its seconds. Raises Impossible; then nothing is on.
 
-        A fault that is on already stays as it is.
+        A fault that is on already stays as it is. One that was stopped before is refused: whoever asked for
+        it may be dead by now, and its stop may have overtaken it.
         """
         name, kind, seconds = question["id"], question["kind"], float(question["seconds"])
         if name in self._active:
             return
+        if name in self._ended:
+            raise Impossible(f"{kind}: this fault was stopped already")
         if kind not in KINDS or not question["hit"] or not 0 < seconds <= 86_400:
             raise Impossible(f"the sandbox knows no {kind} of {question['hit']} for {seconds} s")
         timer = asyncio.get_running_loop().call_later(seconds, self._expire, name)
@@ -108,6 +114,9 @@ class Disturbances:
     async def stop(self, name: str) -> None:
         """Take a fault off and wait, for a while, until what it hit is well again. Right when it is off."""
         active = self._active.get(name)
+        self._ended[name] = None
+        if len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
         await self._end(name)
         if active is not None and active.kind == "instance_failure":
             with suppress(TimeoutError):
@@ -175,7 +184,11 @@ class Disturbances:
         left = active.deadline - self._clock.mono()
         load, workers = active.arguments["load"], active.arguments["workers"]
         # The first worker burns inside the instance, so that its requests feel it; the others beside it.
+        if active.id not in self._active:
+            return  # Stopped meanwhile, and nobody would end what begins now.
         await self._fleet.ask(place, ANSWER_WITHIN, do="burn", fault=active.id, load=load, seconds=left)
+        if active.id not in self._active:
+            return
         for _ in range(workers - 1):
             self._fleet.add_burner(place, active.id, load, left)
 
