@@ -55,9 +55,11 @@ def place(on_sandbox: CommandLine) -> Path:
     return folder
 
 
-def sign(chaosdrill: CommandLine, *more: str, key: str = "alice", requester: str = "dora@laptop") -> Answer:
+def sign(
+    chaosdrill: CommandLine, *more: str, key: str = "alice", requester: str = "dora@laptop", **variables: str
+) -> Answer:
     common = ("drill.yaml", "-e", "production", "--for", requester, "--key", key)
-    return chaosdrill("approve", *common, *more)
+    return chaosdrill("approve", *common, *more, **variables)
 
 
 def preflight(chaosdrill: CommandLine, *more: str, file: str = "drill.yaml") -> str:
@@ -174,6 +176,15 @@ def test_a_stranger_is_told_that_they_may_not(on_sandbox: CommandLine, place: Pa
 
     assert answer.code == 2
     assert "bob is not among the approvers in" in answer.err
+
+
+def test_a_key_that_does_not_sign_says_why(on_sandbox: CommandLine, place: Path) -> None:
+    (place / "alice").unlink()
+
+    answer = sign(on_sandbox, SSH_AUTH_SOCK="")
+
+    assert answer.code == 2
+    assert "alice did not sign: " in answer.err
 
 
 def test_approvals_are_listed_and_taken_back(on_sandbox: CommandLine, place: Path) -> None:

@@ -427,7 +427,8 @@ def test_a_standing_approval_is_bound_to_everything_but_the_targets(world: World
     world.approve(limits=LIMITS, lasts=30 * DAY)
     change(world, part)
 
-    assert world.why() == f"{part} changed since {ALICE} approved it"
+    words = {"files": "a control, variable or settings file"}.get(part, part)
+    assert world.why() == f"{words} changed since {ALICE} approved it"
 
 
 def test_a_standing_approval_ends_within_a_quarter(world: World) -> None:

@@ -28,6 +28,7 @@ from chaosdrill.units import format_duration, format_share
 LONGEST_STANDING = 92 * 86_400.0
 #: How far the clocks of two machines may be apart, in seconds, before an approval is from the future.
 SKEW = 5.0
+_PARTS_IN_WORDS = {"files": "a control, variable or settings file"}
 #: What has to be hashed slowly under the statement's own salt is compared last, and the scope with it: a
 #: changed variable often changes the scope too, and it is the variable that people look for.
 _LAST = frozenset({"configuration", "secrets", SCOPE})
@@ -220,7 +221,8 @@ def _same(read: Statement, parts: Mapping[str, str]) -> None:
     free = {SCOPE} if read.kind == "standing" else set()
     names = [name for name in sorted({*parts} - free) if read.parts.get(name) != parts[name]]
     if names:
-        raise Refused(f"{', '.join(names)} changed since {read.approver} approved it")
+        listed = ", ".join(_PARTS_IN_WORDS.get(name, name) for name in names)
+        raise Refused(f"{listed} changed since {read.approver} approved it")
 
 
 def _timely(read: Statement, question: Question) -> None:

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -50,14 +51,16 @@ def sign(data: bytes, key: Path) -> str:
         message = Path(folder) / "statement"
         message.write_bytes(data)
         # The message comes by file: standard input belongs to the person who is asked for a passphrase.
-        command = [_TOOL, "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(message)]
+        command = [_TOOL, "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(message)]
+        # It asks for the touch of a security key only where it sees that its standard error is a terminal.
+        told = None if sys.stderr is not None and sys.stderr.isatty() else subprocess.PIPE
         try:
-            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=told, check=False)
         except OSError as error:
             raise _without_tool(error) from None
         produced = message.with_name("statement.sig")
         if done.returncode or not produced.is_file():
-            said = _first_line(done.stderr)
+            said = _first_line(done.stderr) if done.stderr else "ssh-keygen has said why"
             raise UsageError(f"{key} did not sign: {said}", next_step="see: chaosdrill approve --help")
         # Our own wrapping: whatever version signed, one blob has one text.
         return _armour(_blob(produced.read_text("ascii"), canonical=False))
@@ -163,5 +166,4 @@ def _fingerprint(blob: bytes) -> str:
 
 def _first_line(said: bytes) -> str:
     lines = [line.strip() for line in said.decode("utf-8", errors="replace").splitlines()]
-    told = [line for line in lines if line and not line.startswith("Signing file")]
-    return told[0] if told else "ssh-keygen gave no reason"
+    return next((line for line in lines if line), "ssh-keygen gave no reason")
