@@ -6,7 +6,6 @@ use.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 
 from chaosdrill.errors import Refused
@@ -29,6 +28,8 @@ def kinds(system: str = "sandbox") -> tuple[str, ...]:
 def open(kind: str, system: str = "sandbox") -> Fault:
     """Return the fault of this kind on `system`. Raises Refused for one that does not exist."""
     if (system, kind) not in _FAULTS:
+        from difflib import get_close_matches
+
         near = get_close_matches(kind, kinds(system), n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(kinds(system))}"
         raise Refused(f"there is no fault {kind!r} for {system!r}", next_step=hint)

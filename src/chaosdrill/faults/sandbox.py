@@ -5,7 +5,7 @@ The sandbox itself carries a fault out and ends it in time; here is only the ask
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def prepare(spec: FaultSpec, scope: Scope, arguments: Mapping[str, Any]) -> Undo
     return {
         "version": 1,
         "system": "sandbox",
-        "id": f"{spec.kind}-{secrets.token_hex(4)}",
+        "id": f"{spec.kind}-{os.urandom(4).hex()}",
         "kind": spec.kind,
         "hit": list(scope.chosen),
         "arguments": dict(arguments),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,6 +47,8 @@ def open_locks(territory: str) -> Locks:
     if territory.startswith(_FILE):
         # The same file by another name is the same experiment.
         place = Path(territory.removeprefix(_FILE)).resolve()
+        import hashlib
+
         name = hashlib.sha256(str(place).encode(errors="surrogateescape")).hexdigest()[:16]
         return FileLocks(_user_wide() / "locks" / name, f"the experiment {place.name}")
     return FileLocks(_place(territory) / RUN_LOCK, f"the {territory}")
@@ -97,6 +97,8 @@ def _place(system: str) -> Path:
 
 def _made(system: str) -> Any:
     if system not in _TARGETS:
+        from difflib import get_close_matches
+
         near = get_close_matches(system, _TARGETS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(_TARGETS)}"
         raise Refused(f"there is no target system {system!r}", next_step=hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +82,8 @@ def _require(service: str, known: Iterable[str], what: str) -> None:
     names = list(known)
     if service in names:
         return
+    from difflib import get_close_matches
+
     near = get_close_matches(service, names, n=1)
     hint = f"did you mean {near[0]}?" if near else ""
     raise Refused(f"{what} {', '.join(names)} in the sandbox, not {service!r}", next_step=hint)
