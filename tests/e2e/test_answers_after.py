@@ -76,10 +76,10 @@ def experiment(line: CommandLine, mailbox: Mailbox, **block: Any) -> str:
     return str(path)
 
 
-def waiting_for(run: Any) -> tuple[list[str], str]:
+def waiting_for(run: Any, stream: str = "stdout") -> tuple[list[str], str]:
     """Read what a run prints until it says whom it waits for; return that, and the command to type."""
     seen = []
-    for text in run.stdout:
+    for text in getattr(run, stream):
         seen.append(text)
         if "; type: chaosdrill ready" in text:
             return seen, text.partition("; type: ")[2].strip()
@@ -148,8 +148,8 @@ def test_of_an_unannounced_drill_only_its_guardians_are_told(
     on_sandbox: CommandLine, mailbox: Mailbox
 ) -> None:
     file = experiment(on_sandbox, mailbox, announced="false")
-    with on_sandbox.start("run", "-e", "drill", "--plain", file) as run:
-        _, command = waiting_for(run)
+    with on_sandbox.start("run", "-e", "drill", "--json", file) as run:
+        _, command = waiting_for(run, "stderr")
         assert command.endswith("--as gina")
         assert on_sandbox(*command.split()[1:-1], "alice").code == 2
         assert on_sandbox("abort", "--reason", "enough").code == 0

@@ -10,7 +10,7 @@ import queue
 import threading
 from typing import Protocol
 
-from chaosdrill.cli.screen.stream import Stream
+from chaosdrill.cli.screen.stream import Stream, stderr
 from chaosdrill.cli.screen.words import sentence
 from chaosdrill.clock import SystemClock, from_iso
 from chaosdrill.execute.runner import Snapshot
@@ -29,7 +29,7 @@ class Watched(Protocol):
 
 
 class Silence:
-    """The watcher of a run that nobody watches."""
+    """The watcher of a run that nobody watches; only that somebody is waited for is said, on stderr."""
 
     def planned(self, plan: Plan) -> None:
         """Say nothing."""
@@ -38,7 +38,9 @@ class Silence:
         """Say nothing."""
 
     def heard(self, event: Event) -> None:
-        """Say nothing."""
+        """Say whom the run waits for: for a quarter of an hour nothing else would."""
+        if event.get("event") == "ready.asked":
+            stderr().line(f"chaosdrill: {sentence(event)}")
 
     def closed(self) -> None:
         """Say nothing."""
