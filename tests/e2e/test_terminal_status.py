@@ -54,7 +54,7 @@ def test_a_fault_of_no_run_is_named_with_the_way_to_end_it(
 ) -> None:
     out = on_sandbox("status").out
     assert "instance failure on payment-api-1 in the sandbox, of no live run; ends by itself in" in out
-    assert "chaosdrill sandbox down" in out
+    assert "stop it     chaosdrill recover" in out
     assert [fault["id"] for fault in on_sandbox("status", "--json").json["sandbox"]["faults"]] == ["stray-1"]
 
 
