@@ -178,7 +178,7 @@ class Runner:
         engine = self._parts.engine
         engine.listen(self._events.put)
         self._tell("engine.started", pid=engine.pid)
-        engine.play(str(self._parts.folder.path), [p.model_dump(mode="json") for p in self._planned])
+        engine.play(str(self._parts.folder.path), [p.as_json() for p in self._planned])
         self._take_turns(engine.gone.is_set)
         if self._state.abort:
             self._take_turns(engine.gone.is_set, seconds=ABORT_GRACE)
@@ -223,9 +223,10 @@ class Runner:
         residue = unwind(parts.ledger, self._tell, parts.open_fault, self._clock)
         # Before the last answers are waited for: that wait is no part of what was to be observed.
         ended = self._clock.now()
-        if parts.sampling is not None and parts.sampling.running:
-            lost = parts.sampling.stop()
-            self._tell("signals.stopped", samples=parts.sampling.count, lost=lost)
+        if parts.sampling is not None:
+            started, lost = parts.sampling.running, parts.sampling.stop()
+            if started:
+                self._tell("signals.stopped", samples=parts.sampling.count, lost=lost)
         self._drain()
         self._enter("ended", None, ended)
         return residue
