@@ -132,6 +132,11 @@ def test_a_run_uses_its_approval_up(on_sandbox: CommandLine, place: Path) -> Non
     assert first.code != 3, first.err
     assert second.code == 3
     assert "it was used already" in preflight(on_sandbox, *reasons)
+    clearance = json.loads((Path(first.json["folder"]) / "run.json").read_text())["clearance"]
+    overridden = [one for one in clearance["findings"] if one["state"] == "overridden"]
+    assert overridden
+    assert {one["by"] for one in overridden} == {"alice@example.com"}
+    assert [use["use"] for use in clearance["approvals"]] == [1]
     [line] = (place / "approvals" / "uses.jsonl").read_text().splitlines()
     assert json.loads(line)["run"] in first.json["folder"]
 
