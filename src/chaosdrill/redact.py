@@ -83,19 +83,62 @@ def looks_secret(name: str) -> bool:
 
 
 def named_secrets(values: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a mapping whose names give them away as secrets, such as DB_PASSWORD."""
-    return [
+    """Return the texts of a mapping whose names give them away as secrets, such as DB_PASSWORD.
+
+    Of 'Bearer abc...' the last word too, for a server may give it back alone.
+    """
+    found = [
         value
         for name, value in values.items()
-        if isinstance(value, str) and len(value) >= _SHORTEST_GUESSED and looks_secret(name)
+        if isinstance(value, str) and len(value) >= _SHORTEST_GUESSED and looks_secret(str(name))
     ]
+    last = [value.split()[-1] for value in found if " " in value.strip()]
+    return [*found, *(word for word in last if len(word) >= _SHORTEST_GUESSED)]
+
+
+def pair_secrets(pairs: Iterable[str]) -> list[str]:
+    """Return the values of KEY=VALUE and KEY:TYPE=VALUE whose keys give them away, or that are addresses."""
+    given = [pair.partition("=") for pair in pairs]
+    named = named_secrets({key.partition(":")[0]: value for key, _, value in given})
+    return [*named, *(secret for _, _, value in given if "://" in value for secret in url_secrets(value))]
+
+
+def written_secrets(tree: Any, environ: Mapping[str, str]) -> list[str]:
+    """Return what is secret in a file as it was written, before anything in it was resolved.
+
+    Texts under names that give them away, addresses, and the variables of `environ` that it points to with
+    `{type: env, key: NAME}` under or by such a name. What only points to a secret (`${token}`) is none.
+    """
+    found: list[str] = []
+    _collect(tree, "", environ, found)
+    return [text for text in found if "${" not in text]
+
+
+def _collect(value: Any, name: str, environ: Mapping[str, str], found: list[str]) -> None:
+    if isinstance(value, str):
+        if "://" in value:
+            found += url_secrets(value)
+        found += named_secrets({name: value})
+    elif isinstance(value, Mapping):
+        points = value.get("type") == "env"
+        key = str(value.get("key", "")) if points else ""
+        if key and (looks_secret(name) or looks_secret(key)):
+            # Also what is used when the variable is not there.
+            found += named_secrets({"secret": environ.get(key, ""), "secret default": value.get("default")})
+        for inner, below in value.items() if not points else ():
+            _collect(below, str(inner), environ, found)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _collect(item, name, environ, found)
 
 
 def url_secrets(url: str) -> list[str]:
     """Return what is secret in an address: its password, and parameters whose names give them away."""
     from urllib.parse import parse_qsl, unquote, urlsplit
 
-    found = [part for match in _USER_INFO.finditer(url) for part in match.groups()[1:] if part]
+    pairs = [match.groups() for match in _USER_INFO.finditer(url)]
+    # The two together are what a client sends, in Base64.
+    found = [part for user, password in pairs if password for part in (password, f"{user}:{password}")]
     try:
         query = parse_qsl(urlsplit(url).query)
     except ValueError:

@@ -147,6 +147,7 @@ class EngineProcess:
         self._events.redactor = Redactor(secrets)
         self._events.redactor.learn(redact.named_secrets(os.environ))
         self._events.redactor.learn(redact.named_secrets(loaded.configuration))
+        self._events.redactor.learn(redact.written_secrets(loaded.experiment, os.environ))
         return loaded
 
     def _control_failed(self, name: str, error: str) -> None:

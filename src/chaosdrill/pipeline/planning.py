@@ -35,6 +35,7 @@ def draft(request: Request) -> Draft:
 
     Raises InvalidFile and UsageError: what makes no sense is no run, and leaves no record.
     """
+    redact.known.learn(redact.pair_secrets(request.options.get("var") or ()))
     file = read_experiment(request.source)
     check_variables(file, request.options.get("var") or ())
     environment = request.environment or file.environment or "sandbox"

@@ -7,6 +7,7 @@ for pydantic.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chaosdrill import redact
 from chaosdrill.errors import InvalidFile, Problem, UsageError
 from chaosdrill.plan.checks.doubts import doubt
 from chaosdrill.plan.checks.faults import (
@@ -97,6 +99,7 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     Raises UsageError for a file that can't be had, and InvalidFile with every problem and its place.
     """
     document = read(path)
+    redact.known.learn(redact.written_secrets(document.root.plain(), os.environ))
     found = Findings()
     try:
         found.add(document.problems)
