@@ -80,8 +80,11 @@ def open_items(folder: RunFolder) -> list[Finding]:
 def is_open(folder: RunFolder) -> bool:
     """Return whether any item still wants an answer, at the least cost. Raises RecordUnusable."""
     review = _Review(folder)
-    # People's items last on the list are asked first: only they need no look at samples.
-    return review.applies and any(review.finding(item).stops for item in reversed(ASKED))
+    if not review.applies:
+        return False
+    # What people answer, last on the list, is asked first: the other items want a look at the samples.
+    wanted = [item for item in reversed(ASKED) if item.key not in review.waived]
+    return any(review.finding(item).stops for item in wanted)
 
 
 @dataclass(frozen=True)
