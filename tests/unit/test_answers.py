@@ -1,4 +1,4 @@
-"""What people say about the checklist, in the file or beside it, is read with its place and bound to the run."""
+"""What people say about the checklist, in the file or beside it, is read with its place, and counts."""
 
 from __future__ import annotations
 

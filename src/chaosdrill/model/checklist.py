@@ -196,7 +196,10 @@ def digest(value: Any) -> str:
 
 
 def reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Return why nothing may be injected, one line an item, with what to do."""
-    return tuple(
-        f"{f.title}: {f.said}" + (f"; {f.next_step}" if f.next_step else "") for f in findings if f.stops
-    )
+    """Return why nothing may be injected, one line an item, with what to do.
+
+    What only waits for other items to pass is no reason of its own beside them.
+    """
+    failed = [finding for finding in findings if finding.state == "failed"]
+    stopping = failed or [finding for finding in findings if finding.stops]
+    return tuple(f"{f.title}: {f.said}" + (f"; {f.next_step}" if f.next_step else "") for f in stopping)
