@@ -10,7 +10,7 @@ from contextlib import suppress
 def main() -> None:
     """Run the command line and exit with its answer.
 
-    `run` starts its engine and its watchdog first of all: they load while we do, and Chaos Toolkit takes longest.
+    `run` starts its engine and its watchdog first of all: they load while we do.
     """
     arguments = sys.argv[1:]
     if arguments[:1] != ["run"]:
