@@ -153,6 +153,8 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         verdict = Verdict.read(facts["verdict"])
         for line in (*box(verdict, str(facts.get("title", "")), out), *criteria(verdict, out)):
             out.line(line)
+        if stopped := how_fast(events):
+            out.line(beside("guard", stopped, out, 12))
     else:
         out.line(f"{clean(facts.get('title', ''))}: no verdict; {_unsealed(folder)}")
     refused = next((event for event in events if event["event"] == "run.refused"), {})
@@ -171,6 +173,18 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     out.line(beside("run", shown(folder.path), out, 8))
     if folder.file("report.html").exists():
         out.line(beside("report", shown(folder.file("report.html")), out, 8))
+
+
+def how_fast(events: Sequence[journal.Event]) -> str:
+    """Return how long an abort took to take effect, in words; '' when there was none."""
+    from chaosdrill.record.evidence import abort
+
+    found = abort(events)
+    if found is None or not found.latencies:
+        return ""
+    start = "the breach" if found.breach is not None else "the decision"
+    steps = (f"{name} {format_duration(round(took, 4))}" for name, took in found.latencies)
+    return f"after {start}: {', '.join(steps)}"
 
 
 def _unsealed(folder: RunFolder) -> str:

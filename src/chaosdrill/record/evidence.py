@@ -36,6 +36,7 @@ def evidence(folder: RunFolder) -> Evidence:
         engine=_engine(folder, events),
         abort=abort(events),
         refused=_refused(events),
+        unplayed=_unplayed(events),
     )
 
 
@@ -90,10 +91,21 @@ def abort(events: Sequence[journal.Event]) -> Abort | None:
         by=asked["by"],
         rule=asked["rule"],
         requested=from_iso(asked["t"]),
-        undone=from_iso(ended["t"]) if ended else None,
-        breach=from_iso(breach["t"]) if breach else None,
-        first_undo=min((from_iso(e["t"]) for e in undone), default=None),
+        undone=_moment(ended, asked) if ended else None,
+        breach=_moment(breach, asked) if breach else None,
+        first_undo=min((_moment(e, asked) for e in undone), default=None),
     )
+
+
+def _moment(event: journal.Event, asked: journal.Event) -> float:
+    """Return when `event` was, to the microsecond where both events were written in one boot."""
+    by_wall = from_iso(event["t"])
+    try:
+        exact = from_iso(asked["t"]) + float(event["mono"]) - float(asked["mono"])
+    except (KeyError, TypeError, ValueError):
+        return by_wall
+    # Stamps are rounded to the millisecond; further apart, another clock began at another zero.
+    return exact if abs(exact - by_wall) < 0.01 else by_wall
 
 
 def _refused(events: list[journal.Event]) -> tuple[str, ...]:
@@ -101,6 +113,21 @@ def _refused(events: list[journal.Event]) -> tuple[str, ...]:
     if found is None:
         return ()
     return tuple(str(reason) for reason in found.get("reasons") or ()) or ("no reason is on record",)
+
+
+def _unplayed(events: list[journal.Event]) -> tuple[str, ...]:
+    """Return the rollbacks that failed, unless they were played again and did not, and those never played."""
+    last: dict[object, str] = {}
+    for event in events:
+        if event["event"] == "activity.ended" and event.get("section") == "rollbacks":
+            error = f": {event['error']}" if event.get("error") else ""
+            failed = event.get("status") not in ("succeeded", None)
+            place = event.get("place")
+            key = event.get("name") if place is None else place
+            last[key] = f"rollback {event.get('name', '')} failed{error}" if failed else ""
+    never = [e for e in events if e["event"] == "rollbacks.unplayed"]
+    found = [*filter(None, last.values()), *(f"rollbacks were not played: {e.get('why', '')}" for e in never)]
+    return tuple(found)
 
 
 def _engine(folder: RunFolder, events: list[journal.Event]) -> EngineOutcome:
