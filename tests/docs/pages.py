@@ -5,6 +5,7 @@ A block says behind its language what it is for:
     yaml              a whole experiment; `# NAME.yaml` in its first line has it saved under that name
     yaml method       a list of activities
     yaml block        fields of our block
+    yaml policy       a whole chaosdrill.yaml
     yaml other        YAML that is no experiment of ours
     console           run by the tests, with whatever output is shown compared; `...` stands for any lines
     console long      too long for a test: only its commands are looked at

@@ -115,7 +115,9 @@ def test_every_experiment_on_a_page_is_valid(tmp_path: Path) -> None:
             if block.kind == "other":
                 assert yaml.safe_load(block.text), block.place
                 continue
-            file = tmp_path / f"{len(places)}.yaml"
+            name = f"{len(places)}/chaosdrill.yaml" if block.kind == "policy" else f"{len(places)}.yaml"
+            file = tmp_path / name
+            file.parent.mkdir(exist_ok=True)
             file.write_text(as_experiment(block), "utf-8")
             places[str(file)] = block.place
     command = [str(Path(sys.executable).parent / "chaosdrill"), "validate", *places]
