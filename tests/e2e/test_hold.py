@@ -130,6 +130,22 @@ def test_a_hold_stops_a_plain_file_too(chaosdrill: CommandLine) -> None:
     assert chaosdrill("hold", "off").code == 0
 
 
+def test_a_run_that_waits_for_its_team_is_stopped_by_a_hold_before_anything_is_injected(
+    on_sandbox: CommandLine,
+) -> None:
+    team = "checklist: {team-notified: {needs-answer: true}}"
+    policy = f"version: 1\nenvironments:\n  sandbox:\n    target: sandbox\n    {team}\n"
+    (on_sandbox.place / "chaosdrill.yaml").write_text(policy)
+    with on_sandbox.start("run", _experiment(on_sandbox.place, LONG)) as process:
+        _until(on_sandbox, process, "ready.asked")
+        assert "waiting for ready" in on_sandbox("status").out
+        held = on_sandbox("hold", "on", "--why", "not now")
+        _, err = process.communicate(timeout=60)
+    assert (held.code, process.returncode) == (0, 3), (held.err, err)
+    assert "not now" in err
+    assert "no fault was on" in held.out
+
+
 def test_a_hold_that_nobody_can_read_holds(chaosdrill: CommandLine) -> None:
     assert chaosdrill("hold", "on", "--why", "x").code == 0
     place = Path(chaosdrill.environment["XDG_STATE_HOME"]) / "chaosdrill"

@@ -142,7 +142,7 @@ def test_a_run_that_was_lost_with_its_watchdog_keeps_others_out_until_recover(
     refused = other_terminal("run", mine)
     assert refused.code == 3
     assert f"chaosdrill recover {run['id']}" in refused.err
-    assert "died with nobody left to undo" in refused.err
+    assert "died, and nobody has proved" in refused.err
     assert f"chaosdrill recover {run['id'].rpartition('-')[2]}" in " ".join(on_sandbox("status").out.split())
     recovered = other_terminal("recover", "--json")
     assert recovered.code == 0, recovered.err

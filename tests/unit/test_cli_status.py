@@ -124,7 +124,7 @@ def test_every_other_command_says_that_a_run_was_lost_with_nobody_to_undo_it(
     chaosdrill: CommandLine, lost: RunFolder
 ) -> None:
     (line,) = chaosdrill("runs").err.splitlines()
-    assert f"{lost.id} died with nobody left to undo what is on; undo it: chaosdrill recover c3d4" in line
+    assert f"{lost.id} died, and nobody has proved what it left on; now: chaosdrill recover c3d4" in line
     for silent in (["status"], ["hold", "status"], ["sandbox", "down"], ["--version"], ["run", "--help"]):
         assert chaosdrill(*silent).err == ""
     assert "nobody has proved what it left on" in chaosdrill("show", "c3d4").out

@@ -182,6 +182,8 @@ def test_taking_the_sandbox_down_deletes_no_lock_under_its_holder(tmp_path: Path
     state.remove_lock(tmp_path / "sb")
     assert locks.owner() == (FIRST, True)
     locks.clear("run-1")
+    assert not (tmp_path / "sb").exists()
+    (tmp_path / "sb").mkdir()
     (tmp_path / "sb" / targets.RUN_LOCK).touch()
     state.remove_lock(tmp_path / "sb")
     assert not (tmp_path / "sb").exists()

@@ -141,9 +141,9 @@ def _warn_of_lost_runs(arguments: Sequence[str]) -> None:
         return
     from chaosdrill.cli.screen.stream import stderr
 
-    which = lost[0].id if len(lost) == 1 else f"{len(lost)} runs, {lost[0].id} first,"
+    which = lost[0].id if len(lost) == 1 else f"{len(lost)} runs ({lost[0].id} first)"
     what = f"recover {lost[0].id.rpartition('-')[2]}" if len(lost) == 1 else "recover"
-    stderr().line(f"chaosdrill: {which} died with nobody left to undo what is on; undo it: chaosdrill {what}")
+    stderr().line(f"chaosdrill: {which} died, and nobody has proved what it left on; now: chaosdrill {what}")
 
 
 def _sentence(error: click.ClickException) -> str:

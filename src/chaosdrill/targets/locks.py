@@ -200,6 +200,8 @@ def _empty(descriptor: int, path: Path) -> None:
     os.ftruncate(descriptor, 0)
     if _same_file(descriptor, path):
         path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()  # Only when nothing else is in it: the sandbox went down meanwhile.
 
 
 def _same_file(descriptor: int, path: Path) -> bool:
