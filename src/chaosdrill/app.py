@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chaosdrill import __version__, faults, targets
 from chaosdrill.clock import SystemClock
-from chaosdrill.ctk.process import EngineProcess
+from chaosdrill.ctk.process import EngineProcess, started_in
 from chaosdrill.model.checklist import Check
 from chaosdrill.pipeline import Workshop
 from chaosdrill.pipeline.parts import ArmedLifeline
@@ -34,6 +34,7 @@ def workshop(engine: EngineProcess, lifeline: ArmedLifeline) -> Workshop:
         open_rollouts=targets.open_rollouts,
         open_strays=targets.open_strays,
         open_fault=faults.open,
+        open_engine=started_in,
         open_signals=lambda block, target: _open_signals(block, target, clock),
         open_checks=lambda block: _open_checks(block, clock),
         open_notifier=_open_notifier,
@@ -63,8 +64,7 @@ def _open_signals(block: ChaosdrillBlock, target: Target, clock: SystemClock) ->
 
 
 def recovery_tools() -> Tools:
-    """Return the parts that a lost run is brought to its end with; its engine is started when it is asked for."""
-    from chaosdrill.ctk.process import started_in
+    """Return the parts that a lost run is brought to its end with; its engine is started on demand."""
     from chaosdrill.pipeline.recovering import Tools
 
     return Tools(

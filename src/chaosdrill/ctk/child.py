@@ -34,6 +34,7 @@ from chaostoolkit.check import check_hypothesis_strategy_spelling
 from chaosdrill import redact
 from chaosdrill.clock import SystemClock
 from chaosdrill.ctk import channel, controls, expansion, rollbacks
+from chaosdrill.ctk.log import EngineLog
 from chaosdrill.ctk.observer import Observer
 from chaosdrill.record import context
 from chaosdrill.record.folder import ENGINE, ENGINE_LOG, LEDGER
@@ -174,13 +175,13 @@ class EngineProcess:
         run = context.RunContext(folder.name, ledger, command["cleared"], self._events.send)
         context.enter(run)
         self._context = run
-        _log_into(folder / ENGINE_LOG, self._events.redactor)
+        log = EngineLog(folder / ENGINE_LOG, self._events.redactor)
         observer = Observer(self._events, run)
         controls.watch(self._control_failed)
         if self._aborting.is_set():
             run.stopping.set()
         notify(loaded.settings, RunFlowEvent.RunStarted, loaded.experiment)
-        error = ""
+        error, whole = "", False
         try:
             journal = run_experiment(
                 loaded.experiment,
@@ -190,6 +191,7 @@ class EngineProcess:
                 schedule=loaded.schedule,
                 event_handlers=[observer],
             )
+            whole = True
         except Exception as failure:  # whatever it was, the journal must not be lost
             logging.getLogger("chaostoolkit").critical("Chaos Toolkit failed", exc_info=True)
             error = _said(failure)
@@ -197,21 +199,31 @@ class EngineProcess:
         except SystemExit:
             # The run was stopped in the moment before Chaos Toolkit could have caught it.
             journal = {**(observer.journal or {}), "status": "interrupted"}
+        if not whole and observer.owes_rollbacks:
+            self._catch_up(loaded, run)
         if "dry" in journal.get("experiment", {}):
             journal["experiment"]["dry"] = loaded.dry
         _write_journal(folder / ENGINE, self._events.redactor.tree(journal))
         _notify_end(loaded.settings, journal)
         said = {"status": journal.get("status"), "deviated": bool(journal.get("deviated"))}
+        log.close()
         self._events.send({"event": "engine.ended", **said, "error": error})
         return 0
+
+    def _catch_up(self, loaded: Loaded, run: context.RunContext) -> None:
+        """Play the rollbacks: Chaos Toolkit did not come to them, and what the method did is still on."""
+        said = rollbacks.play(loaded, (), self._events, run)
+        if said["error"]:
+            self._events.send({"event": "rollbacks.unplayed", "why": said["error"]})
 
     def _play_rollbacks(self, loaded: Loaded, command: dict[str, Any]) -> int:
         folder = Path(command["folder"])
         run = context.RunContext(folder.name, Ledger(folder / LEDGER, self._clock), [], self._events.send)
         context.enter(run)
-        _log_into(folder / ENGINE_LOG, self._events.redactor)
+        log = EngineLog(folder / ENGINE_LOG, self._events.redactor)
         controls.watch(self._control_failed)
         said = rollbacks.play(loaded, command["skip"], self._events, run)
+        log.close()
         self._events.send({"event": "rollbacks.replayed", **said})
         return 0
 
@@ -232,30 +244,6 @@ def _said(error: BaseException) -> str:
     if isinstance(error, ChaosException) and first:
         return first
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _log_into(path: Path, redactor: Redactor) -> None:
-    """Send the log and whatever activities print into one file, secrets masked in the log."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.close(file)
-    logger = logging.getLogger("chaostoolkit")
-    for handler in logger.handlers:
-        if handler.formatter is not None:
-            handler.setFormatter(_Redacting(handler.formatter, redactor))
-
-
-class _Redacting(logging.Formatter):
-    """Whatever another formatter writes, with secrets masked."""
-
-    def __init__(self, inner: logging.Formatter, redactor: Redactor) -> None:
-        super().__init__()
-        self._inner = inner
-        self._redactor = redactor
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.text(self._inner.format(record))
 
 
 def _write_journal(path: Path, journal: dict[str, Any]) -> None:

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 Failed = Callable[[str, str], None]
 
+#: Its functions are replaced by name, which no type checker can follow.
+_toolkit: Any = chaoslib.control
+
 
 @contextmanager
 def importing() -> Iterator[None]:
     """Raise ValueError for a control of the settings or a control file whose module can't be imported."""
-    load = chaoslib.control.import_control
+    load = _toolkit.import_control
 
     def found(control: Any) -> Any:
         module = load(control)
@@ -30,25 +33,25 @@ def importing() -> Iterator[None]:
             raise ValueError(_missing(control))
         return module
 
-    chaoslib.control.import_control = found
+    _toolkit.import_control = found
     try:
         yield
     finally:
-        chaoslib.control.import_control = load
+        _toolkit.import_control = load
 
 
 def check(experiment: Any) -> None:
     """Raise ValueError for a control of the experiment whose module can't be imported."""
-    for control in chaoslib.control.get_controls(experiment):
+    for control in _toolkit.get_controls(experiment):
         python = (control.get("provider") or {}).get("type") == "python"
-        if python and chaoslib.control.import_control(control) is None:
+        if python and _toolkit.import_control(control) is None:
             raise ValueError(_missing(control))
 
 
 def watch(failed: Failed) -> None:
     """Have `failed(control's name, error)` called for each control that raises, before the run goes on."""
-    chaoslib.control.initialize_control = _told(chaoslib.control.initialize_control, failed)
-    chaoslib.control.apply_python_control = _told(chaoslib.control.apply_python_control, failed)
+    _toolkit.initialize_control = _told(_toolkit.initialize_control, failed)
+    _toolkit.apply_python_control = _told(_toolkit.apply_python_control, failed)
 
 
 def _told(call: Callable[..., Any], failed: Failed) -> Callable[..., Any]:

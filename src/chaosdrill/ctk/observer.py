@@ -27,7 +27,7 @@ class Observer(RunEventHandler):
         self._events = events
         self._context = context
         self._section = "hypothesis"
-        self._ending = False
+        self._played = self._ending = False
         self._begun = 0
         self._at: dict[int, int] = {}
         self.journal: dict[str, Any] | None = None
@@ -63,7 +63,7 @@ class Observer(RunEventHandler):
         self._hypothesis_met("after", state)
 
     def start_method(self, experiment: Any) -> None:  # noqa: ARG002
-        self._section = "method"
+        self._section, self._played = "method", True
         self._events.send({"event": "method.started"})
 
     def method_completed(self, experiment: Any, state: Any = None) -> None:  # noqa: ARG002
@@ -98,6 +98,11 @@ class Observer(RunEventHandler):
     def place(self, count: int) -> int:
         """Return the place in the file of the activity that was begun as number `count` of its section."""
         return count
+
+    @property
+    def owes_rollbacks(self) -> bool:
+        """Whether the method has begun and its rollbacks have not."""
+        return self._played and not self._ending
 
     # ---- leaving
 

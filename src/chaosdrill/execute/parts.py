@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chaosdrill.execute.sampling import Reading, Sampling
-from chaosdrill.execute.unwind import OpenFault
+from chaosdrill.execute.unwind import OpenFault, Tell
 from chaosdrill.model.checklist import Clearance
 from chaosdrill.ports import Clock, Lever, StopCheck
 from chaosdrill.record.folder import RunFolder
@@ -60,6 +60,8 @@ class Parts:
     clearance: Clearance
     sampling: Sampling | None = None
     checks: Sequence[StopCheck] = ()
+    #: Plays the rollbacks that a dead engine has left unplayed; returns what is residue, in words.
+    replay: Callable[[Tell, Callable[[], None]], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,8 @@ class Runner:
         if self._watch is not None:
             self._watch.stop()
         residue = unwind(parts.ledger, self._tell, parts.open_fault, self._clock)
+        if self._played and parts.replay is not None and (self._state.ended or {}).get("status") is None:
+            residue += parts.replay(self._tell, lambda: parts.lifeline.beat(UNDO_PATIENCE))
         # Before the last answers are waited for: that wait is no part of what was to be observed.
         ended = self._clock.now()
         if parts.sampling is not None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from chaosdrill.errors import Exit, RecordUnusable, Refused, RunUnrecorded
 from chaosdrill.execute.runner import Parts, Runner
 from chaosdrill.execute.sampling import Sampling
+from chaosdrill.execute.unwind import Tell
 from chaosdrill.model.checklist import Clearance
 from chaosdrill.pipeline.clearing import clear, confirm, examine, signals_of
 from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Request, Watcher, Workshop
@@ -161,6 +162,7 @@ def execute(
         clearance=clearance,
         sampling=sampling,
         checks=workshop.open_checks(plan.block) if plan.block is not None else (),
+        replay=lambda tell, turn: _replay(plan, folder, workshop, tell, turn),
     )
     runner = Runner(parts, plan.block, plan.planned)
     watcher.opened(folder, runner)
@@ -171,6 +173,16 @@ def execute(
     if ending.record_failure:
         # A verdict on half a record would be a guess.
         raise RunUnrecorded(ending.record_failure, ending.residue)
+
+
+def _replay(
+    plan: Plan, folder: RunFolder, workshop: Workshop, tell: Tell, turn: Callable[[], None]
+) -> Sequence[str]:
+    # Loaded only when an engine has died.
+    from chaosdrill.execute.replay import Replay
+
+    replay = Replay(folder, workshop.open_engine, workshop.clock, tell)
+    return replay.play(plan.orders, os.getcwd(), turn)[1]  # noqa: PTH109
 
 
 def _load_conclusion() -> None:

@@ -17,6 +17,7 @@ from chaosdrill.record.journal import Event
 
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
+    from chaosdrill.execute.replay import RollbackEngine
     from chaosdrill.model.experiment import ChaosdrillBlock
     from chaosdrill.model.run import PlannedFault, Verdict
 
@@ -71,6 +72,7 @@ class Workshop:
     open_rollouts: Callable[[str], Rollouts]
     open_strays: Callable[[str], Strays]
     open_fault: Callable[[str, str], Fault]
+    open_engine: Callable[[str], RollbackEngine]
     open_signals: Callable[[ChaosdrillBlock, Target], Mapping[str, Signal]]
     open_checks: Callable[[ChaosdrillBlock], Sequence[StopCheck]]
     open_notifier: Callable[[Sequence[str]], Notifier]

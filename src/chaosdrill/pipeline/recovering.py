@@ -163,13 +163,16 @@ class _Recovering:
             # Beside the seal, which stays as it was: run.json is in no checksum.
             self._folder.update_facts(recovered=done)
         self._settle(clean=not residue)
-        verdict = self._facts.get("verdict")
+        verdict = Verdict.read(self._facts["verdict"]) if self._facts.get("verdict") else None
+        failed = verdict is not None and verdict.cleanup.state == "failed"
+        notes = (f"when it was recorded: {verdict.cleanup.text}",) if verdict and failed else ()
         return Recovery(
             run=self._folder.id,
             needed=bool(undone or strays),
             undone=(*undone, *strays),
             residue=tuple(residue),
-            verdict=Verdict.read(verdict) if verdict else None,
+            notes=notes,
+            verdict=verdict,
         )
 
     def without_folder(self) -> Recovery:
