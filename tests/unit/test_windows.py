@@ -8,12 +8,13 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaosdrill.model.policy import Freeze, Span, Windows
 from chaosdrill.preflight.windows import HORIZON, check, next_allowed
 
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: Changes by an hour, by half an hour, at midnight, at odd offsets, on the other half of the globe, and none.
 ZONES = (
@@ -108,14 +109,14 @@ def cases(draw: st.DrawFn) -> tuple[Windows, float]:
     return Windows(timezone=zone, allow=allow, freezes=freezes), moment
 
 
-@settings(max_examples=300, deadline=None)
+@settings(calmly, max_examples=300)
 @given(cases())
 def test_a_moment_is_allowed_as_a_wall_clock_there_says(case: tuple[Windows, float]) -> None:
     windows, moment = case
     assert check(windows, moment, 0.0)[0].ok == oracle(windows, moment)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(calmly, max_examples=100)
 @given(cases(), st.integers(0, 600))
 def test_a_run_is_allowed_when_each_of_its_minutes_is(case: tuple[Windows, float], minutes: int) -> None:
     windows, moment = case
@@ -123,7 +124,7 @@ def test_a_run_is_allowed_when_each_of_its_minutes_is(case: tuple[Windows, float
     assert check(windows, moment, minutes * 60.0)[0].ok == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(calmly, max_examples=100)
 @given(cases(), st.integers(0, 240))
 def test_the_next_allowed_moment_is_allowed_and_none_is_before_it(
     case: tuple[Windows, float], minutes: int
