@@ -136,7 +136,10 @@ def test_a_run_is_clearing_before_it_is_in_any_phase(chaosdrill: CommandLine, al
     journal.write("run.opened")
     assert "clearing since" in chaosdrill("status").out
     journal.write("ready.asked")
-    assert "waiting for ready since" in chaosdrill("status").out
+    alive.update_facts(waiting={"names": ["bob"], "command": "chaosdrill ready a1b2 --as bob"})
+    out = chaosdrill("status").out
+    assert "waiting for ready since" in out
+    assert "answer      chaosdrill ready a1b2 --as bob" in out
     journal.close()
 
 

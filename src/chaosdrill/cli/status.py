@@ -53,7 +53,8 @@ class OpenFault:
 class Situation:
     """A run that has not ended, as its folder tells it. Moments are ISO 8601, UTC.
 
-    `watchdog` is the process that undoes the run when its own is gone; `watched` whether it lives.
+    `watchdog` is the process that undoes the run when its own is gone; `watched` whether it lives. `answer` is
+    what somebody has to type who is waited for.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Situation:
     phase_since: str
     seconds_left: float | None
     aborting: str
+    answer: str
     faults: tuple[OpenFault, ...]
     stop: str
 
@@ -132,6 +134,7 @@ def situation(run: LiveRun, now: float) -> Situation:
         phase_since=since or str(facts.get("started", "")),
         seconds_left=left,
         aborting=f"{abort.get('by', '')}: {abort.get('rule', '')}" if abort else "",
+        answer=clean((facts.get("waiting") or {}).get("command", "")),
         faults=tuple(_open_faults(folder, now)),
         stop=f"chaosdrill {'recover' if run.lost else 'abort'} {short_name(run.id)}",
     )
@@ -183,6 +186,8 @@ def _shown(run: Situation, now: float, out: Stream) -> Iterator[str]:
         if run.aborting:
             words = f"UNDOING ({clean(run.aborting)}), {words}"
         yield beside("phase", words, out)
+        if run.answer:
+            yield beside("answer", run.answer, out)
     for fault in run.faults:
         yield beside("may be on" if run.lost else "fault", _fault(fault), out)
     if run.lost and run.watched:
