@@ -36,7 +36,10 @@ class Redactor:
     def learn(self, values: Iterable[str]) -> None:
         """Mask these values too, from now on."""
         forms = set(self._forms)
-        for value in values:
+        given = list(values)
+        # A private key is printed line by line.
+        lines = [line for value in given if "\n" in value for line in value.splitlines()]
+        for value in (*given, *(line for line in lines if len(line) >= _SHORTEST_GUESSED)):
             if len(value) >= _SHORTEST:
                 encoded = base64.b64encode(value.encode()).decode()
                 escaped = json.dumps(value, ensure_ascii=False)[1:-1]

@@ -138,8 +138,7 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     facts, events = folder.facts(), journal.read(folder.file(JOURNAL))
     if as_json:
         afterwards = [finding.as_json() for finding in answers.findings(folder)]
-        told = {"folder": str(folder.path), "facts": facts, "events": events, "afterwards": afterwards}
-        print_json(told)
+        print_json({"folder": str(folder.path), "facts": facts, "events": events, "afterwards": afterwards})
         return
     from chaosdrill.cli.screen.checklists import checklist
     from chaosdrill.cli.screen.lines import event_line

@@ -152,6 +152,7 @@ class Evidence(Record):
     """Everything a verdict may rest on, apart from the samples: read from the run folder alone.
 
     `refused` are the reasons why nothing was injected, with what to do; none for a run that was played.
+    `unplayed` are the rollbacks of the file that failed or were never played, in words.
     """
 
     block: ChaosdrillBlock | None = None
@@ -161,6 +162,7 @@ class Evidence(Record):
     engine: EngineOutcome = EngineOutcome()
     abort: Abort | None = None
     refused: tuple[str, ...] = ()
+    unplayed: tuple[str, ...] = ()
 
 
 State = Literal["held", "deviated", "inconclusive"]

@@ -49,7 +49,7 @@ def judge(evidence: Evidence, samples: Samples) -> Verdict:
 
 def _exit_code(evidence: Evidence, lines: dict[str, Line]) -> Exit:
     true = {Exit.HELD if lines["hypothesis"].state == "held" else Exit.INCONCLUSIVE}
-    if not_proved_undone(evidence.faults):
+    if not_proved_undone(evidence.faults) or evidence.unplayed:
         true.add(Exit.RESIDUE)
     if lines["execution"].state == "refused":
         true.add(Exit.REFUSED)

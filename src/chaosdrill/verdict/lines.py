@@ -71,8 +71,11 @@ def cleanup(evidence: Evidence) -> Line:
     left = not_proved_undone(faults)
     if left:
         known = [f"{f.kind} on {f.target}: {', '.join(f.residue)}" for f in left if f.residue]
+        known += evidence.unplayed
         unknown = [f"{f.kind} on {f.target} has no end on record" for f in left if not f.residue]
         return Line(state="failed" if known else "unverified", text="; ".join(known + unknown))
+    if evidence.unplayed:
+        return Line(state="failed", text="; ".join(evidence.unplayed))
     if faults:
         count = "the fault was" if len(faults) == 1 else f"all {len(faults)} faults were"
         return Line(state="verified", text=f"{count} looked for again and not found")

@@ -165,9 +165,11 @@ def overrides(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
 def recorded(facts: Mapping[str, Any]) -> list[Finding]:
     """Return how the items before the run were decided, from run.json; none in an older record."""
     told = (facts.get("clearance") or {}).get("findings") or ()
-    words = ("item", "state", "said", "next_step", "by", "at")
     known = [item for item in told if isinstance(item, dict) and item.get("item") in ITEMS]
-    return [Finding(**{key: item.get(key) or "" for key in words}) for item in known]
+    return [
+        Finding(i["item"], i["state"], i["said"], i.get("next_step", ""), i.get("by", ""), i.get("at", ""))
+        for i in known
+    ]
 
 
 _HEAD = ("  criterion", "worst", "margin", "n")
