@@ -18,11 +18,11 @@ def find_policy(source: Path, config: Path | None = None) -> Path | None:
     """Return the policy that an experiment is under, None where there is none.
 
     It is `config`, else the chaosdrill.yaml in the experiment's folder or the nearest one above it, else the
-    one in the working directory.
+    one in the working directory or in its experiments/, where `chaosdrill init` puts it.
     """
     if config is not None:
         return config
-    for folder in (*source.absolute().parents, Path.cwd()):
+    for folder in (*source.absolute().parents, Path.cwd(), Path.cwd() / "experiments"):
         if (folder / POLICY_FILE).is_file():
             return folder / POLICY_FILE
     return None
