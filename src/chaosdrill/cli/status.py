@@ -53,8 +53,8 @@ class OpenFault:
 class Situation:
     """A run that has not ended, as its folder tells it. Moments are ISO 8601, UTC.
 
-    `watchdog` is the process that undoes the run when its own is gone; `watched` whether it lives. `answer` is
-    what somebody has to type who is waited for.
+    `watchdog` is the process that undoes the run when its own is gone; `watched` whether it lives.
+    `answer` is what somebody has to type who is waited for.
     """
 
     id: str
