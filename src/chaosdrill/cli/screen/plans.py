@@ -66,7 +66,7 @@ def show_preflight(plan: Plan, findings: Sequence[Finding], as_json: bool) -> No
 def _show_head(plan: Plan, out: Stream) -> None:
     out.line(out.paint(clean(plan.title), bold=True))
     rules = f" ({shown(Path(plan.rules.source))})" if plan.rules.source else ""
-    out.line(f"{shown(plan.file.path)}, on {plan.environment}{rules}")
+    out.line(beside("", f"{shown(plan.file.path)}, on {plan.environment}{rules}", out, 0))
     out.line()
 
 
