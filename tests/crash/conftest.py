@@ -1,0 +1,49 @@
+"""Sandboxes for runs that are killed: some, because one sandbox has one run at a time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosdrill.sandbox import client
+from commandline import CommandLine
+from scene import NewScene, Scene
+
+
+def _up(folder: str) -> Path:
+    directory = Path(folder) / "sb"
+    client.up(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def crash_sandboxes() -> Iterator[list[Path]]:
+    """Two sandboxes for the whole session."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as one, tempfile.TemporaryDirectory(prefix="cc-") as two:
+        directories = [_up(one), _up(two)]
+        yield directories
+        for directory in directories:
+            client.down(directory)
+
+
+def new_scene(place: Path, directory: Path, environment: dict[str, str], **more: object) -> Scene:
+    """Return a scene in `place` on the sandbox in `directory`, registered in a place of its own."""
+    own = {"XDG_STATE_HOME": str(place / "state"), "CHAOSDRILL_SANDBOX_DIR": str(directory)}
+    sandbox = client.find(directory)
+    assert sandbox is not None
+    return Scene(CommandLine(place, {**environment, **own}), sandbox, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, crash_sandboxes: list[Path], chaosdrill: CommandLine) -> NewScene:
+    """Return a maker of scenes on the first sandbox."""
+
+    def make(step: str = "", **more: object) -> Scene:
+        return new_scene(tmp_path, crash_sandboxes[0], chaosdrill.environment, step=step, **more)
+
+    return make
+
+
