@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("start", "report", "signals", "guard")
+PARTS = ("start", "report", "signals", "guard", "watchdog")
 
 
 def main() -> int:
