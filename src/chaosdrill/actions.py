@@ -143,6 +143,11 @@ def _inject_cleared(run: RunContext, kind: str, arguments: dict[str, Any]) -> Ou
     scope = Scope(tuple(cleared["chosen"]), int(cleared["candidates"]))
     fault = faults.open(kind, cleared["system"])
     record = {**fault.prepare(spec, scope), "run": run.id}
+    if run.masked(record) != record:
+        raise Refused(
+            "not injecting: its undo would have to be written down with a secret in it",
+            next_step="take the secret out of the arguments of the fault",
+        )
     entry = Entry(
         id=run.next_fault_id(),
         kind=kind,

@@ -173,6 +173,7 @@ class EngineProcess:
         folder = Path(command["folder"])
         ledger = Ledger(folder / LEDGER, self._clock)
         run = context.RunContext(folder.name, ledger, command["cleared"], self._events.send)
+        run.masked = self._events.redactor.tree
         context.enter(run)
         self._context = run
         log = EngineLog(folder / ENGINE_LOG, self._events.redactor)

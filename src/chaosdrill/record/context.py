@@ -28,6 +28,8 @@ class RunContext:
         self.id = run_id
         self.ledger = ledger
         self.emit = emit
+        #: What is written down, with secrets masked; whoever plays the run knows them.
+        self.masked: Callable[[Any], Any] = lambda value: value
         self.stopping = threading.Event()
         self._cleared = cleared
         self._taken: set[int] = set()
