@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -210,3 +211,66 @@ def test_init_writes_a_policy_under_which_its_experiments_are_found(on_sandbox: 
     assert on_sandbox("validate", "experiments/chaosdrill.yaml").code == 0
     answer = on_sandbox("preflight", "--json", "-e", "production", "experiments/sandbox/pod-failure.yaml")
     assert answer.code == 3 and answer.json["policy"].endswith("experiments/chaosdrill.yaml")
+
+
+# ---- what changes while people are waited for
+
+
+def waiting(on_sandbox: CommandLine, **changes: Any) -> tuple[subprocess.Popen[str], str]:
+    """Start a run that waits for the team; return it, and its id, once it waits."""
+    policy = STAGING + "    checklist: {team-notified: {needs-answer: yes, answer-within: 100 s}}\n"
+    answers = {"customer-communication": {"not-needed": "a test"}}
+    file = experiment(on_sandbox.place, policy, checklist=answers, **changes)
+    process = on_sandbox.start("run", "--plain", "-e", "staging", file)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "chaosdrill ready" in line:
+            break
+    (folder,) = (on_sandbox.place / "runs").iterdir()
+    return process, folder.name
+
+
+def said(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, err = process.communicate(timeout=100)
+    assert "Traceback" not in out + err
+    return process.returncode, " ".join((out + err).split())
+
+
+def test_a_run_starts_once_the_team_is_ready(on_sandbox: CommandLine) -> None:
+    process, run = waiting(on_sandbox)
+    assert on_sandbox("ready", run, "--as", "dora").code == 0
+    code, _ = said(process)
+    assert code in (0, 5)
+    journal = (on_sandbox.place / "runs" / run / "journal.jsonl").read_text()
+    assert journal.index("ready.answered") < journal.index("fault.active")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("experiment.json", "experiment"),
+        ("chaosdrill.yaml", "policy"),
+        ("experiment.chaosdrill.yaml", "answers"),
+    ],
+)
+def test_what_is_rewritten_while_people_are_waited_for_refuses(
+    on_sandbox: CommandLine, name: str, part: str
+) -> None:
+    process, run = waiting(on_sandbox, beside=True)
+    file = on_sandbox.place / name
+    file.write_text(file.read_text() + "\n")
+    on_sandbox("ready", run, "--as", "dora")
+    code, words = said(process)
+    assert code == 3 and f"{part} changed since the run was cleared" in words
+    assert "fault.active" not in (on_sandbox.place / "runs" / run / "journal.jsonl").read_text()
+
+
+def test_a_hold_ends_the_waiting(on_sandbox: CommandLine) -> None:
+    process, run = waiting(on_sandbox)
+    try:
+        assert on_sandbox("hold", "on", "--why", "an outage").code == 0
+        code, words = said(process)
+    finally:
+        on_sandbox("hold", "off")
+    assert code == 3 and "an outage" in words
+    assert "fault.active" not in (on_sandbox.place / "runs" / run / "journal.jsonl").read_text()

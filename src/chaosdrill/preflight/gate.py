@@ -166,8 +166,8 @@ class _Approvals:
             return replace(finding, next_step=finding.next_step or "approvals can't be overridden")
         by = self._look().overrides.get(finding.item)
         if by is None:
-            hint = f"nobody who may has signed for overriding it: approve --override {finding.item}"
-            return replace(finding, next_step=hint)
+            hint = f"nobody who may has signed for overriding it (approve --override {finding.item})"
+            return replace(finding, next_step=f"{hint}; {finding.next_step}".rstrip("; "))
         said = f"{finding.said}; overridden: {reason}"
         return replace(finding, state="overridden", said=said, next_step="", by=by)
 
