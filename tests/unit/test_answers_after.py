@@ -114,7 +114,7 @@ def test_without_its_evidence_an_item_stays_open(tmp_path: Path, item: str, miss
     found = {finding.item: finding for finding in answers.findings(folder)}
     assert found[item].state == "pending"
     assert found[item].said
-    assert f"chaosdrill answer {folder.id} {item} TEXT --by NAME" in found[item].next_step
+    assert f"chaosdrill answer a1b2 {item} TEXT --by NAME" in found[item].next_step
     answers.add(folder, said(item))
     assert states(folder)[item] == "attested"
 

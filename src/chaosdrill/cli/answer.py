@@ -73,7 +73,7 @@ def _check(folder: RunFolder, given: Answer) -> None:
     if need and not getattr(given, need):
         raise UsageError(
             f"{ITEMS[given.item].title}: say --{need} too",
-            next_step=f"type: {answers.command(short_name(folder.id), given.item)}",
+            next_step=f"type: {answers.command(folder.id, given.item)}",
         )
     if given.link and not given.link.startswith(("http://", "https://")):
         raise UsageError(f"{given.link!r} is no link; it begins with https:// or http://")

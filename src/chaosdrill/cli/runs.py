@@ -90,12 +90,11 @@ def _show_open(home: Path, live: set[Path], as_json: bool) -> None:
     if not found:
         out.line(f"no open runs in {shown(home / 'runs')}")
     for row, items in found:
-        name = short_name(row["id"])
         out.line(f"{row['id']}  {row['word']}  {row['title']}")
         width = 4 + max(len(item.item) for item in items)
         for item in items:
             out.line(beside(f"  {item.item}", f"{item.title}: {item.said}", out, width))
-        out.line(f"  answer it: {answers.command(name, items[0].item)}")
+        out.line(f"  answer it: {answers.command(row['id'], items[0].item)}")
         out.line()
 
 

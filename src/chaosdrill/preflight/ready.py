@@ -54,7 +54,8 @@ def wait(
     returns why the wait is over ('' to go on); `abort` in the inbox ends it too. Raises RecordUnusable.
     """
     began, deadline = clock.now(), clock.mono() + waiting.seconds
-    command = f"chaosdrill ready {folder.id} --as {_someone(waiting)}"
+    # Of the run's id its last part is enough.
+    command = f"chaosdrill ready {folder.id.rsplit('-', 1)[-1]} --as {_someone(waiting)}"
     until = iso(began + waiting.seconds)
     folder.update_facts(waiting={"names": list(waiting.names), "until": until, "command": command})
     journal.write(

@@ -144,9 +144,9 @@ def told_at_start(facts: Mapping[str, Any]) -> bool:
 
 
 def command(run: str, item: str) -> str:
-    """Return what to type to answer an item."""
+    """Return what to type to answer an item; of the run's id its last part is enough."""
     needs = f" --{NEEDS[item]} {NEEDS[item].upper()}" if item in NEEDS else ""
-    return f"chaosdrill answer {run} {item} TEXT --by NAME{needs}"
+    return f"chaosdrill answer {run.rsplit('-', 1)[-1]} {item} TEXT --by NAME{needs}"
 
 
 # ---- what the record proves: each returns whether, and in which words

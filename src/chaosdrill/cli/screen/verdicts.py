@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stderr, stdout
-from chaosdrill.cli.screen.words import clean, short_name
+from chaosdrill.cli.screen.words import clean, count, short_name
 from chaosdrill.errors import Exit, NotCleared, Refused
 from chaosdrill.model.checklist import ITEMS, Finding
 from chaosdrill.model.signal import Unit, format_value
 from chaosdrill.pipeline import Outcome
+from chaosdrill.record import answers
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.verdict.wording import margin as distance
 
@@ -55,7 +56,8 @@ def show_outcome(outcome: Outcome, as_json: bool) -> None:
             out.line(line)
         for warning in outcome.warnings:
             out.line(beside("warning", clean(warning), out, PATHS))
-        for line in listed("next", next_steps(verdict, outcome.folder.id, facts), out, PATHS):
+        steps = [*next_steps(verdict, outcome.folder.id, facts), *_unanswered(outcome.folder)]
+        for line in listed("next", steps, out, PATHS):
             out.line(line)
     if verdict.exit_code != Exit.HELD:
         stderr().line(f"chaosdrill: {verdict.word.upper()}: {clean(verdict.why)}")
@@ -98,6 +100,7 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         **verdict_facts(outcome.folder, outcome.verdict),
         "reports": [str(path) for path in outcome.reports],
         "warnings": list(outcome.warnings),
+        "open": [finding.item for finding in answers.open_items(outcome.folder)],
     }
 
 
@@ -204,6 +207,11 @@ def _reports(paths: Sequence[Path], out: Stream) -> Iterator[str]:
     if reports:
         also = f" (and {', '.join(path.name for path in reports[1:])})" if len(reports) > 1 else ""
         yield beside("report", shown(reports[0]) + also, out, PATHS)
+
+
+def _unanswered(folder: RunFolder) -> Sequence[str]:
+    left = len(answers.open_items(folder)) if answers.is_open(folder) else 0
+    return (f"{count(left, 'item')} after the run to be answered: chaosdrill runs --open",) if left else ()
 
 
 def _more(verdict: Verdict) -> str:
