@@ -17,6 +17,7 @@ from chaosdrill.errors import NotCleared, Refused
 from chaosdrill.model.checklist import Clearance, Finding, reasons
 from chaosdrill.model.fault import ACTIONS_MODULE
 from chaosdrill.pipeline.parts import Plan, Workshop
+from chaosdrill.plan.experiment import beside_of
 from chaosdrill.plan.reader import Node
 from chaosdrill.plan.resolve import fault_spec
 from chaosdrill.ports import Scope, Signal
@@ -29,6 +30,7 @@ from chaosdrill.record.journal import Journal
 
 #: How long after the decision a run may start, in seconds.
 CLEARED_FOR = 600.0
+_GONE = "gone"
 
 
 def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -> Clearance:
@@ -183,7 +185,7 @@ def _rewritten(plan: Plan) -> Iterator[str]:
         yield "experiment"
     if rules.source and _sum(Path(rules.source)) != rules.digest:
         yield "policy"
-    if file.beside is not None and _sum(file.beside.source) != plan.draft.answers_digest:
+    if _sum(beside_of(file.document.source)) != (plan.draft.answers_digest or _GONE):
         yield "answers"
 
 
@@ -191,7 +193,7 @@ def _sum(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        return "gone"
+        return _GONE
 
 
 def _moved(plan: Plan) -> Iterator[str]:

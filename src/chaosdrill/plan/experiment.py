@@ -126,9 +126,13 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     )
 
 
+def beside_of(source: Path) -> Path:
+    """Return where NAME.chaosdrill.yaml would lie beside the file NAME.yaml."""
+    return source.with_name(f"{source.stem}{BESIDE}")
+
+
 def _beside(source: Path) -> Document | None:
-    """Return NAME.chaosdrill.yaml beside the file NAME.yaml, None where there is none."""
-    place = source.with_name(f"{source.stem}{BESIDE}")
+    place = beside_of(source)
     return read(place) if place != source and place.exists() else None
 
 
