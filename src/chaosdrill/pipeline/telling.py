@@ -44,7 +44,10 @@ def _tell(
     if refused and not _told_before(folder):
         return []
     title = f"{plan.title}: {'not started' if refused else 'over'}, {verdict.word}"
-    deliveries = workshop.open_notifier(addresses).send(title, "\n".join(_lines(plan, folder, verdict)))
+    try:
+        deliveries = workshop.open_notifier(addresses).send(title, "\n".join(_lines(plan, folder, verdict)))
+    except Exception as bug:  # noqa: BLE001 - the verdict stands, whatever a mistake of ours does to its message
+        return [f"nobody was told that the run is over: {type(bug).__name__}: {bug}"]
     failed = [delivery for delivery in deliveries if not delivery.delivered]
     log.write(
         "people.told",
