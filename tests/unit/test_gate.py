@@ -225,6 +225,14 @@ def test_the_stricter_of_two_limits_counts_and_is_named(subject: Subject, tmp_pa
     assert "2 (the experiment)" in alone.said and alone.state == "failed"  # 67 % of it
 
 
+def test_a_blast_radius_that_is_just_met_is_proved(subject: Subject, tmp_path: Path) -> None:
+    own = block_of(tmp_path, **{"blast-radius": {"max-targets": "1", "max-share": "34 %"}})
+    assert failed(replace(subject, block=own)) == []
+    half = replace(FAULT, chosen=("payment-api-1", "payment-api-2"), candidates=4)
+    limited = ruled(subject, max_targets=None, max_share=0.5)
+    assert failed(replace(limited, planned=(half,))) == []
+
+
 def test_faults_on_one_service_are_counted_together(subject: Subject) -> None:
     other = replace(FAULT, chosen=("payment-api-2",))
     assert failed(replace(subject, planned=(FAULT, other))) == ["blast-radius"]

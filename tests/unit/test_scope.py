@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from chaosdrill.errors import Refused
-from chaosdrill.model.experiment import BlastRadius
 from chaosdrill.plan.resolve import fault_spec
 from chaosdrill.plan.scope import choose
 from chaosdrill.ports import Candidate, FaultSpec
@@ -71,24 +70,6 @@ def test_fewer_than_asked_for_is_refused() -> None:
     with pytest.raises(Refused) as refused:
         choose(spec(count=4), candidates(3))
     assert refused.value.message == "not injecting instance_failure: 4 of payment-api asked for, 3 there"
-
-
-def test_more_than_the_blast_radius_is_refused_with_the_numbers() -> None:
-    with pytest.raises(Refused) as refused:
-        choose(spec(count=3), candidates(3), BlastRadius(max_targets=1))
-    assert (
-        refused.value.message
-        == "not injecting instance_failure: 3 of 3 payment-api match, blast radius allows 1"
-    )
-    with pytest.raises(Refused) as refused:
-        choose(spec(count=1), candidates(2), BlastRadius.model_validate({"max-share": "34 %"}))
-    assert "1 of 2 payment-api match (50 %), blast radius allows 34 %" in refused.value.message
-
-
-def test_a_blast_radius_that_is_just_met_is_no_refusal() -> None:
-    limits = BlastRadius.model_validate({"max-targets": "1", "max-share": "34 %"})
-    assert choose(spec(), candidates(3), limits).chosen
-    assert choose(spec(count=2), candidates(4), BlastRadius.model_validate({"max-share": "50 %"})).chosen
 
 
 def test_a_target_that_names_an_instance_hits_that_one() -> None:

@@ -1,7 +1,7 @@
-"""Which of the candidates a fault hits: chosen by seed, and never more than the blast radius allows.
+"""Which of the candidates a fault hits, chosen by seed.
 
-Knows nothing of how candidates are found. An empty selection is a refusal: a green run that did nothing is
-worse than none.
+Knows nothing of how candidates are found, nor of how many may be hit: that is an item of the checklist. An
+empty selection is a refusal: a green run that did nothing is worse than none.
 """
 
 from __future__ import annotations
@@ -9,21 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 from chaosdrill.errors import Refused
 from chaosdrill.plan.checks.findings import nearest
 from chaosdrill.ports import Candidate, FaultSpec, Scope
-from chaosdrill.units import format_share, parse_count, parse_share
-
-
-class Limits(Protocol):
-    """The most that may be hit; None is no limit. `chaosdrill.model.experiment.BlastRadius` is one."""
-
-    @property
-    def max_targets(self) -> int | None: ...
-    @property
-    def max_share(self) -> float | None: ...
+from chaosdrill.units import parse_count, parse_share
 
 
 # Shares are decimal fractions in binary; 34 % of 50 must be 17 and not 16.999999999999996.
@@ -33,7 +23,6 @@ _ROUNDING = 1e-9
 def choose(
     spec: FaultSpec,
     candidates: Sequence[Candidate],
-    limits: Limits | None = None,
     seed: int = 0,
     names: Sequence[str] = (),
 ) -> Scope:
@@ -41,7 +30,7 @@ def choose(
 
     How many: the fault's `count` or `share` (rounded down, but at least one), all for a fault that has
     neither, or exactly `names` (a target that is a candidate's id names that one). Raises Refused when
-    nothing matches, when fewer match than asked for, and when the blast radius allows less.
+    nothing matches, and when fewer match than asked for.
     """
     there = {candidate.id for candidate in candidates}
     if not there:
@@ -51,9 +40,7 @@ def choose(
         )
     wanted = set(names) or ({spec.target} & there)
     chosen = _named(spec, wanted, there) if wanted else _drawn(spec, sorted(there), seed)
-    scope = Scope(tuple(c.id for c in candidates if c.id in chosen), len(there))
-    _stay_within(scope, spec, limits)
-    return scope
+    return Scope(tuple(c.id for c in candidates if c.id in chosen), len(there))
 
 
 def _named(spec: FaultSpec, wanted: set[str], there: set[str]) -> set[str]:
@@ -82,20 +69,3 @@ def _drawn(spec: FaultSpec, there: list[str], seed: int) -> set[str]:
         return hashlib.sha256(f"{seed}:{spec.kind}:{identity}".encode()).digest()
 
     return set(sorted(there, key=rank)[:size])
-
-
-def _stay_within(scope: Scope, spec: FaultSpec, limits: Limits | None) -> None:
-    if limits is None:
-        return
-    hit = f"not injecting {spec.kind}: {len(scope.chosen)} of {scope.candidates} {spec.target} match"
-    if limits.max_targets is not None and len(scope.chosen) > limits.max_targets:
-        raise Refused(
-            f"{hit}, blast radius allows {limits.max_targets}",
-            next_step="lower `count` or `share`, or raise blast-radius.max-targets",
-        )
-    if limits.max_share is not None and scope.share > limits.max_share + _ROUNDING:
-        allowed = format_share(limits.max_share)
-        raise Refused(
-            f"{hit} ({format_share(scope.share)}), blast radius allows {allowed}",
-            next_step="lower `count` or `share`, or raise blast-radius.max-share",
-        )
