@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from chaosdrill.sandbox import client
+from chaosdrill.sandbox import client, state
+from chaosdrill.sandbox.parts.processes import identity
 from chaosdrill.targets.sandbox import SandboxTarget
 from commandline import CommandLine
 
@@ -188,6 +190,22 @@ def test_a_fault_of_no_run_is_ended_by_recover(on_sandbox: CommandLine, sandbox_
     assert answer.code == 0, answer.err
     assert "ended: network latency" in answer.out
     assert sandbox.faults() == []
+
+
+def test_a_sandbox_whose_supervisor_was_killed_is_not_taken_for_clean(chaosdrill: CommandLine) -> None:
+    place = Path(chaosdrill.environment["CHAOSDRILL_SANDBOX_DIR"])
+    place.mkdir()
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as deaf:
+        processes = {"payment-api-1": [[deaf.pid, identity(deaf.pid)]]}
+        state.write(place, {"up": True, "supervisor": [gone.pid, "gone"], "processes": processes})
+        recovered = chaosdrill("recover")
+        assert recovered.code == 6
+        assert "the sandbox is broken: payment-api-1" in recovered.err
+        assert "the sandbox is broken: payment-api-1" in chaosdrill("status").out
+        assert chaosdrill("sandbox", "down").code == 0
+    assert chaosdrill("recover").code == 0
 
 
 def test_a_fix_that_is_being_rolled_out_is_said_while_it_lasts(

@@ -165,11 +165,11 @@ def sandbox_facts() -> dict[str, Any]:
     from chaosdrill.sandbox import client
 
     found = client.find()
-    if found is None:
-        return {"up": False, "faults": []}
-    facts: dict[str, Any] = {"up": True, "shop_url": found.shop_url, "faults": []}
+    facts: dict[str, Any] = {"up": found is not None, "faults": []}
+    if found is not None:
+        facts["shop_url"] = found.shop_url
     try:
-        return {**facts, "faults": found.faults()}
+        return {**facts, "faults": list(targets.open_strays("sandbox").strays())}
     except ChaosdrillError as error:
         return {**facts, "error": str(error)}
 

@@ -63,9 +63,19 @@ class SandboxTarget:
         return [f"the fix {name} is being rolled out" for name in self.sandbox().status().get("rolling", ())]
 
     def strays(self) -> Sequence[Mapping[str, Any]]:
-        """Return every fault that is on in the sandbox; none when it is proved to be down."""
+        """Return every fault that is on in the sandbox; none when it is proved to be down.
+
+        Raises TargetUnreachable when it can't tell: it does not answer, or its supervisor was killed and some
+        of its processes run on.
+        """
         found = client.find(self._directory)
-        return found.faults() if found is not None else []
+        if found is not None:
+            return found.faults()
+        if left := client.remains(self._directory):
+            raise TargetUnreachable(
+                f"the sandbox is broken: {left[0]} still runs", next_step="clear up: chaosdrill sandbox down"
+            )
+        return []
 
     def end(self, fault_id: str) -> None:
         """End one of them. Raises FaultFailed."""
