@@ -26,7 +26,7 @@ demo: $(VENV)/.run
 	$(BIN)/chaosdrill demo
 
 test: $(VENV)/.dev
-	tools/need-packages chromium:chromium prometheus-alertmanager:prometheus-alertmanager
+	tools/need-packages chromium:chromium prometheus-alertmanager:prometheus-alertmanager ssh-keygen:openssh-client
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
