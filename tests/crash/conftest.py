@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scene import NewScene, Scene, new_scene
 
 from chaosdrill.sandbox import client
 from commandline import CommandLine
-from scene import NewScene, Scene
 
 
 def _up(folder: str) -> Path:
@@ -29,14 +29,6 @@ def crash_sandboxes() -> Iterator[list[Path]]:
             client.down(directory)
 
 
-def new_scene(place: Path, directory: Path, environment: dict[str, str], **more: object) -> Scene:
-    """Return a scene in `place` on the sandbox in `directory`, registered in a place of its own."""
-    own = {"XDG_STATE_HOME": str(place / "state"), "CHAOSDRILL_SANDBOX_DIR": str(directory)}
-    sandbox = client.find(directory)
-    assert sandbox is not None
-    return Scene(CommandLine(place, {**environment, **own}), sandbox, **more)  # type: ignore[arg-type]
-
-
 @pytest.fixture
 def scene(tmp_path: Path, crash_sandboxes: list[Path], chaosdrill: CommandLine) -> NewScene:
     """Return a maker of scenes on the first sandbox."""
@@ -45,5 +37,3 @@ def scene(tmp_path: Path, crash_sandboxes: list[Path], chaosdrill: CommandLine) 
         return new_scene(tmp_path, crash_sandboxes[0], chaosdrill.environment, step=step, **more)
 
     return make
-
-

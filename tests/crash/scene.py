@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaosdrill.record.running import birth
 from chaosdrill.sandbox import client
 from commandline import BIN, CommandLine
 
@@ -19,6 +20,7 @@ from commandline import BIN, CommandLine
 PATIENCE = 60.0
 #: Longer than any kill and clean-up takes: what is off by then was undone, and did not end by itself.
 FAULT_SECONDS = 25
+EVERYBODY = ("runner", "engine", "watchdog")
 
 
 def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -104,12 +106,45 @@ class Scene:
 
     def processes(self) -> dict[str, int]:
         """Return the ids of the run's processes, as they were registered."""
-        registry = Path(self.line.environment["XDG_STATE_HOME"]) / "chaosdrill" / "running"
-        path = until(lambda: next(iter(registry.glob("*.json")), None), "the registration")
+        path = until(lambda: next(iter(self._registry.glob("*.json")), None), "the registration")
         facts = json.loads(path.read_text())
         return {name: facts[name][0] for name in ("runner", "engine", "watchdog")}
 
     # ---- the kill
+
+    def kill_known(self, *victims: str) -> float:
+        """Kill those of a run's processes that are there by now; return when, in monotonic seconds."""
+        assert self.process is not None
+        entries = list(self._registry.glob("*.json"))
+        facts = json.loads(entries[0].read_text()) if entries else {}
+        pids = [int(facts[victim][0]) for victim in victims if victim in facts]
+        if "runner" in victims:
+            pids.append(self.process.pid)
+        for pid in pids:
+            _kill(pid)
+        return time.monotonic()
+
+    def stop(self) -> None:
+        """Press Ctrl-C, wherever the run is by now."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+
+    def left_alone(self) -> None:
+        """Wait until the watchdog of this run has ended."""
+        for entry in list(self._registry.glob("*.json")):
+            try:
+                pid = int(json.loads(entry.read_text())["watchdog"][0])
+            except (OSError, ValueError, KeyError):
+                continue
+            until(lambda pid=pid: not _runs(pid), "the end of the watchdog")
+
+    def runs(self) -> list[Path]:
+        """Return the folders of the runs that got so far as to have one."""
+        return sorted((self.line.place / "runs").glob("*/"))
+
+    @property
+    def _registry(self) -> Path:
+        return Path(self.line.environment["XDG_STATE_HOME"]) / "chaosdrill" / "running"
 
     def kill(self, *victims: str) -> float:
         """Send SIGKILL to these of the run's processes at once; return when, in monotonic seconds."""
@@ -166,6 +201,18 @@ class Scene:
 
 
 NewScene = Callable[..., Scene]
+
+
+def new_scene(place: Path, directory: Path, environment: dict[str, str], **more: object) -> Scene:
+    """Return a scene in `place` on the sandbox in `directory`, registered in a place of its own."""
+    own = {"XDG_STATE_HOME": str(place / "state"), "CHAOSDRILL_SANDBOX_DIR": str(directory)}
+    sandbox = client.find(directory)
+    assert sandbox is not None
+    return Scene(CommandLine(place, {**environment, **own}), sandbox, **more)  # type: ignore[arg-type]
+
+
+def _runs(pid: int) -> bool:
+    return bool(birth(pid))
 
 
 def _kill(pid: int) -> None:

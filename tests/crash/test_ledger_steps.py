@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-
-from scene import NewScene, Scene, proved
+from scene import EVERYBODY, NewScene, Scene, proved
 
 #: Where the engine stands still on its way in, and on its way out.
 BEGINNING = ("ledger.intending", "ledger.intended", "ledger.activating", "ledger.active")
 ENDING = ("fault.stopping", "fault.stopped", "ledger.undoing", "ledger.undone")
 VICTIMS = (("runner",), ("engine",), ("group",), ("watchdog",), ("runner", "watchdog"))
-EVERYBODY = ("runner", "engine", "watchdog")
 
 
 def _kill_there(scene: Scene, victims: tuple[str, ...]) -> None:
@@ -47,7 +45,8 @@ def test_whoever_is_killed_at_any_step_of_the_ledger_nothing_stays_on(
 def test_when_everybody_is_killed_recover_undoes_it_from_the_folder(scene: NewScene, step: str) -> None:
     killed = scene(step)
     _kill_there(killed, EVERYBODY)
-    assert killed.line("run", str(killed.line.place / "experiment.json")).code == 3
+    again = killed.line("--home", str(killed.line.place / "again"), "run", "experiment.json")
+    assert (again.code, "recover" in again.err) == (3, True)
     killed.recover()
     proved(killed)
     assert (killed.line.place / "rolled-back").exists()
