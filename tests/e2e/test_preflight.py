@@ -113,7 +113,9 @@ def test_it_reads_well_in_80_columns_without_colour(on_sandbox: CommandLine) -> 
     assert "chaosdrill approve" in answer.out and "NOT CLEARED" in answer.out
 
 
-@pytest.mark.parametrize("name", ["cpu-stress", "database-latency", "database-latency-3s", "pod-failure"])
+@pytest.mark.parametrize(
+    "name", ["connection-pool", "cpu-stress", "database-latency", "database-latency-3s", "pod-failure"]
+)
 def test_what_we_ship_passes_staging_and_lacks_a_signature_in_production(
     on_sandbox: CommandLine, name: str
 ) -> None:

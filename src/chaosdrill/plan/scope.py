@@ -15,7 +15,6 @@ from chaosdrill.plan.checks.findings import nearest
 from chaosdrill.ports import Candidate, FaultSpec, Scope
 from chaosdrill.units import parse_count, parse_share
 
-
 # Shares are decimal fractions in binary; 34 % of 50 must be 17 and not 16.999999999999996.
 _ROUNDING = 1e-9
 
