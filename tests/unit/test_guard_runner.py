@@ -81,7 +81,7 @@ class Lever:
 
 
 class Source:
-    """A signal whose samples are handed in by the test."""
+    """A signal whose samples are handed in by the test, after a good one."""
 
     def __init__(self) -> None:
         self.sink: Callable[[Any], None] = lambda _: None
@@ -292,3 +292,12 @@ def test_the_proof_leaves_no_trace_in_the_samples(tmp_path: Path) -> None:
     rows = scene.folder.file(SAMPLES).read_text().splitlines()
     assert len(rows) == 2  # the header, and the one sample that the source gave
     assert json.dumps(proved)
+
+
+def test_nothing_is_played_before_every_check_has_told_something(tmp_path: Path) -> None:
+    stop = {"http": {"url": "http://127.0.0.1:9/"}, "noticed-within": "100 ms"}
+    scene = Scene(tmp_path, **{"abort-when": [stop]})
+    scene.check.answer = CheckAnswer(None, "nobody answers")
+    events = scene.run()
+    assert "the check tells nothing" in _aborted(events)
+    assert "engine.started" not in [event["event"] for event in events]

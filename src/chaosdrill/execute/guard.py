@@ -146,6 +146,11 @@ class CheckPoint:
                 return None
             return Breach(self.condition.sentence(), answer.seen, now)
 
+    @property
+    def told(self) -> bool:
+        """Whether it has ever told anything, good or bad."""
+        return self.asked > self.untold
+
     def blind(self, now: float) -> Breach | None:
         """Return a breach when the check could tell nothing for longer than it promises."""
         with self._lock:

@@ -152,6 +152,9 @@ class Runner:
             self._tell("signals.started", sources=sorted(sampling.sources))
         self._enter("baseline", block.phases.baseline)
         self._take_turns(lambda: False, seconds=block.phases.baseline)
+        watch = self._watch
+        # However short the baseline: a check that tells nothing is blind soon, and that ends this too.
+        self._take_turns(lambda: watch.sees)
         if sampling is None or sampling.baseline is None:
             return
         broken = already_broken(block.criteria, sampling.baseline, self._clock.now())

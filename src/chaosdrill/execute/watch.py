@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: A check is asked so often within the time that it promises; half of that time is for one answer.
 ASKS = 4
-#: How long an answer that is on its way is waited for at the end, in seconds.
-_PATIENCE = 1.0
 
 
 class Watch:
@@ -44,7 +42,6 @@ class Watch:
         self.points = [CheckPoint(condition, now) for condition in conditions if not condition.signal]
         self.running = False
         self._ready = now
-        self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
         self._reported = threading.Lock()
         windows.listen(self.sampled)
@@ -64,15 +61,20 @@ class Watch:
             thread = threading.Thread(
                 target=self._keep_asking, args=(point, check), name="guard-check", daemon=True
             )
-            self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
-        """Ask no more and report no more. Right when called twice, and when never started."""
+        """Ask no more and report no more; waits for nobody, because undoing comes next.
+
+        Right when called twice, and when never started.
+        """
         self.running = False
         self._ended.set()
-        for thread in self._threads:
-            thread.join(_PATIENCE)
+
+    @property
+    def sees(self) -> bool:
+        """Whether every check has told something; what has never been seen protects nobody."""
+        return all(point.told for point in self.points)
 
     def sampled(self, source: str) -> None:
         """Hold the newest sample of `source` against the conditions on it."""
