@@ -109,7 +109,10 @@ def test_a_hold_reaches_the_runs_of_everybody_on_the_same_target(
     file = _experiment(on_sandbox.place, LONG)
     with on_sandbox.start("run", file) as process:
         _until(on_sandbox, process, "fault.active")
-        assert "TAKEN" in somebody_else("status").out
+        out = " ".join(somebody_else("status").out.split())
+        assert "TAKEN the sandbox is taken by" in out
+        assert "of no live run" not in out
+        assert somebody_else("recover").code == 0
         held = somebody_else("hold", "on", "--why", "stop all of it")
         _, err = process.communicate(timeout=60)
     assert (held.code, process.returncode) == (0, 4), err

@@ -250,6 +250,10 @@ def _as_json(done: Recovery, folder: Path) -> dict[str, Any]:
 def _lines(done: Recovery, folder: Path) -> Iterator[str]:
     if not done.needed and not done.residue:
         yield f"{done.run}: it was recorded to its end already; nothing to recover"
+        if done.verdict is not None:
+            yield f"  ended: {done.verdict.word.upper()}: {clean(done.verdict.why)}"
+        for what in done.notes:
+            yield f"  {clean(what)}"
         return
     yield f"{done.run}: {clean(done.why) or 'its process is gone'}"
     for what in done.undone:

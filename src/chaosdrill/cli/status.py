@@ -106,7 +106,7 @@ def status(as_json: bool) -> None:
         for line in _shown(run, now, out):
             out.line(line)
         out.line()
-    for line in (*_lock_lines(taken, found, out), *_sandbox_lines(sandbox, found)):
+    for line in (*_lock_lines(taken, found, out), *_sandbox_lines(sandbox, found, taken)):
         out.line(line)
 
 
@@ -245,17 +245,23 @@ def _fault(fault: OpenFault) -> str:
     return f"{words}, ends by itself in {format_duration(round(fault.seconds_left))}"
 
 
-def _sandbox_lines(sandbox: dict[str, Any], runs: list[Situation]) -> Iterator[str]:
+def _sandbox_lines(
+    sandbox: dict[str, Any], runs: list[Situation], taken: list[targets.Taken]
+) -> Iterator[str]:
     known = {fault.id for run in runs for fault in run.faults}
-    strange = [fault for fault in sandbox["faults"] if fault.get("id") not in known]
-    for fault in strange:
+    owners = {one.owner.run for one in taken if not one.stale and one.owner.run}
+    unknown = [fault for fault in sandbox["faults"] if fault.get("id") not in known]
+    strange = [fault for fault in unknown if fault.get("run") not in owners]
+    for fault in unknown:
         left = format_duration(round(float(fault.get("seconds_left", 0.0))))
-        yield f"ON          {fault_words(fault)} in the sandbox, of no live run; ends by itself in {left}"
+        whose = "of no live run" if fault in strange else f"of {clean(fault['run'])}"
+        yield f"ON          {fault_words(fault)} in the sandbox, {whose}; ends by itself in {left}"
     if strange:
         yield "stop it     chaosdrill recover"
+    busy = runs or unknown or taken
     if "error" in sandbox:
         yield f"sandbox     {clean(sandbox['error'])}"
     elif not sandbox["up"]:
-        yield "nothing is on; the sandbox is not up" if not runs else "the sandbox is not up"
-    elif not runs and not strange:
+        yield "the sandbox is not up" if busy else "nothing is on; the sandbox is not up"
+    elif not busy:
         yield f"nothing is on; the sandbox is up at {sandbox['shop_url']}"
