@@ -32,24 +32,33 @@ LOOKS = 3
 
 def monitoring(subject: Subject) -> Finding:
     """Signals that answer, a system that is well, nothing that says to leave it alone."""
-    item, block = "monitoring", subject.block
-    if subject.rules.strict and (block is None or not block.signals):
-        return Finding(item, "failed", "nothing is measured", "write `signals:` and `abort-when:`")
-    if subject.rules.strict and block is not None and not block.abort_when:
-        said = "nothing would stop the run: it has no stop condition"
-        return Finding(
-            item, "failed", said, "write `abort-when:`, such as {signal: pay.availability, below: 95 %}"
-        )
+    item = "monitoring"
+    if subject.rules.strict and (missing := _missing(subject)):
+        return Finding(item, "failed", *missing)
     checks = [*_left_alone(subject), *_signals(subject)]
     bad = [check for check in checks if not check.ok]
     if bad:
         said = "; ".join(check.said for check in bad)
         return Finding(item, "failed", said, bad[0].next_step, checks=tuple(checks))
-    if not checks:
-        if subject.outline.probes:
-            return Finding(item, "proved", "Chaos Toolkit asks its own probes before anything is played")
-        return Finding(item, "not needed", f"{subject.policy} lets files run that measure nothing")
-    return Finding(item, "proved", "; ".join(check.said for check in checks), checks=tuple(checks))
+    if subject.block is not None and subject.block.signals:
+        return Finding(item, "proved", "; ".join(check.said for check in checks), checks=tuple(checks))
+    probes = subject.outline.probes
+    first = f"; Chaos Toolkit asks its {probes} probe{'' if probes == 1 else 's'} first" if probes else ""
+    said = f"nothing is measured, which {subject.policy} allows{first}"
+    return Finding(item, "not needed", said, checks=tuple(checks))
+
+
+def _missing(subject: Subject) -> tuple[str, str] | None:
+    """Return what a strict environment lacks of a run, and what to write; None when it lacks nothing."""
+    block = subject.block
+    if block is None and subject.rules.plain_files and subject.outline.probes:
+        return None
+    if block is None or not block.signals:
+        return "nothing is measured", "write `signals:` and `abort-when:`"
+    if not block.abort_when:
+        hint = "write `abort-when:`, such as {signal: pay.availability, below: 95 %}"
+        return "nothing would stop the run: it has no stop condition", hint
+    return None
 
 
 def _left_alone(subject: Subject) -> list[Check]:

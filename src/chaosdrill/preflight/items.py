@@ -90,14 +90,15 @@ def blast_radius(subject: Subject) -> Finding:
         return word or Finding(
             item,
             "failed",
-            f"how far {_count(len(subject.outline.foreign), 'foreign action')} reach can't be known:"
+            f"how far actions reach that are not chaosdrill's can't be known:"
             f" {', '.join(subject.outline.foreign[:3])}",
             "use faults of chaosdrill, or have somebody attest `blast-radius`",
             checks=checks,
         )
     if subject.outline.foreign and not checks:
-        actions = _count(len(subject.outline.foreign), "foreign action")
-        return Finding(item, "not needed", f"{actions}, and {subject.policy} sets no limit")
+        actions = _count(len(subject.outline.foreign), "action")
+        said = f"{actions} of the file's own, and {subject.policy} sets no limit"
+        return Finding(item, "not needed", said)
     if subject.rules.strict and checks and not _limited(subject):
         hint = "write blast-radius: {max-targets: 1} into the experiment or the policy"
         return Finding(item, "failed", f"{said}, and nothing limits it", hint, checks=checks)

@@ -104,4 +104,6 @@ class Subject:
     @property
     def policy(self) -> str:
         """Whose rules these are, in words: 'the policy of staging'."""
+        if not self.rules.source and not self.rules.strict:
+            return "the sandbox's built-in policy"
         return f"the policy of {self.rules.environment}"
