@@ -39,7 +39,9 @@ class Endpoint:
             def do_GET(self) -> None:
                 endpoint.asked += 1
                 endpoint.seen_headers = dict(self.headers)
-                bad = endpoint.asked >= endpoint.turns_bad_at
+                if self.path == "/bad":
+                    endpoint.turns_bad_at = 0
+                bad = endpoint.asked >= endpoint.turns_bad_at and self.path != "/bad"
                 self.send_response(503 if bad else endpoint.status)
                 self.send_header("Content-Length", str(len(endpoint.body)))
                 self.end_headers()
@@ -223,3 +225,22 @@ def test_a_background_fault_is_undone_before_anything_else_is_played(
     assert undone["how"] == "abort"
     started = [e["name"] for e in events if e["event"] == "activity.started"]
     assert started == ["slow-database", "wait"]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.03])
+def test_a_fault_that_is_being_started_is_undone_or_never_on(
+    pause: float, on_sandbox: CommandLine, endpoint: Endpoint
+) -> None:
+    # The endpoint turns bad with the activity right before the fault, and is asked every 25 ms.
+    begin = {"type": "action", "name": "begin", "provider": {"type": "http", "url": f"{endpoint.url}/bad"}}
+    stop = {"http": {"url": endpoint.url}, "noticed-within": "100 ms"}
+    paused = {**FAULT, "pauses": {"before": pause}}
+    answer = on_sandbox(
+        "run", "--json", _experiment(on_sandbox.place, begin, paused, **{"abort-when": [stop]})
+    )
+    assert answer.code == 4
+    events = _events(answer)
+    assert _names(events).count("fault.intended") == _names(events).count("fault.undone")
+    # Unverified where it never came to a fault, so that there was nothing to look for.
+    assert answer.json["verdict"]["cleanup"]["state"] in ("verified", "unverified")
+    assert not on_sandbox("sandbox", "status", "--json").json["faults"]
