@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import http.server
 import json
-import shutil
-import socket
-import subprocess
 import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from alertmanager import fire, open_alertmanager, post, until
 from chaosdrill.clock import SystemClock, iso
 from chaosdrill.errors import TargetUnreachable
 from chaosdrill.model.checklist import Check
@@ -31,72 +27,10 @@ HOUR = 3600.0
 # ---- a real Alertmanager
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("prometheus-alertmanager")
-    assert program, "make test installs it"
-    place = tmp_path_factory.mktemp("alertmanager")
-    (place / "config.yml").write_text(
-        "route: {receiver: none}\nreceivers: [{name: none}]\n"
-        "inhibit_rules: [{source_matchers: [alertname=Root], target_matchers: [alertname=Symptom]}]\n"
-    )
-    address = f"127.0.0.1:{free_port()}"
-    with (place / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={place / 'config.yml'}",
-                f"--storage.path={place}",
-                f"--web.listen-address={address}",
-                "--cluster.listen-address=",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            until(lambda: answers(f"http://{address}/-/ready"), (place / "log").read_text)
-            yield f"http://{address}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def until(met: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:
-    for _ in range(1000):
-        if met():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"it never came to that: {told()}")
-
-
-def post(url: str, content: object) -> None:
-    request = urllib.request.Request(
-        url, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        assert answer.status == 200
-
-
-def fire(url: str, *, resolved: bool = False, **labels: str) -> None:
-    now = datetime.now(UTC)
-    ends = now - timedelta(seconds=1) if resolved else now + timedelta(hours=1)
-    starts = now - timedelta(minutes=5)
-    alert = {"labels": labels, "startsAt": starts.isoformat(), "endsAt": ends.isoformat()}
-    post(f"{url}/api/v2/alerts", [alert])
+    with open_alertmanager(tmp_path_factory.mktemp("alertmanager")) as url:
+        yield url
 
 
 def firing(url: str) -> Check:

@@ -1,4 +1,4 @@
-"""A freeze stops a run from the command line, and says when it may start instead."""
+"""A system is left alone from the command line too: in a freeze, while an alert fires, after a bad run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from alertmanager import fire, open_alertmanager, until
+from chaosdrill.clock import SystemClock
+from chaosdrill.signals import alerts
 from commandline import CommandLine
 
 POLICY: dict[str, Any] = {
@@ -48,8 +51,12 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
-def _experiment(place: Path, windows: dict[str, Any]) -> str:
-    shop = {**POLICY["environments"]["shop"], "windows": windows}
+ALWAYS = ["Mon-Sun 00:00-24:00"]
+WINDOWS: dict[str, Any] = {"timezone": "UTC", "allow": ALWAYS, "off-peak": ALWAYS}
+
+
+def _experiment(place: Path, **rules: Any) -> str:
+    shop = {**POLICY["environments"]["shop"], "windows": WINDOWS, **rules}
     (place / "chaosdrill.yaml").write_text(json.dumps({**POLICY, "environments": {"shop": shop}}))
     file = place / "late.json"
     file.write_text(json.dumps(EXPERIMENT))
@@ -60,10 +67,7 @@ def test_a_freeze_refuses_with_its_reason_and_the_next_time(on_sandbox: CommandL
     today = datetime.now(UTC).date()
     # From yesterday, so that midnight may pass while the test runs.
     freeze = {"from": str(today - timedelta(1)), "to": str(today + timedelta(3)), "why": "the big sale"}
-    always = ["Mon-Sun 00:00-24:00"]
-    file = _experiment(
-        on_sandbox.place, {"timezone": "UTC", "allow": always, "off-peak": always, "freezes": [freeze]}
-    )
+    file = _experiment(on_sandbox.place, windows={**WINDOWS, "freezes": [freeze]})
     refused = on_sandbox("run", "-e", "shop", "--plain", file)
     assert refused.code == 3
     assert f"there is a freeze from {freeze['from']} to {freeze['to']} (the big sale)" in refused.err
@@ -71,3 +75,34 @@ def test_a_freeze_refuses_with_its_reason_and_the_next_time(on_sandbox: CommandL
     assert not on_sandbox("sandbox", "status", "--json").json["faults"]
     (row,) = on_sandbox("runs", "--json").json
     assert row["exit_code"] == 3
+
+
+def test_an_alert_that_fires_refuses_by_its_name_until_it_is_over(on_sandbox: CommandLine) -> None:
+    with open_alertmanager(on_sandbox.place / "alertmanager") as url:
+        file = _experiment(on_sandbox.place, quiet={"alerts": url})
+        fire(url, alertname="CheckoutDown", service="checkout")
+        until(lambda: not alerts.firing(url, SystemClock()).ok)
+        refused = on_sandbox("preflight", "-e", "shop", file)
+        assert refused.code == 3
+        assert "1 alert fires right now: CheckoutDown (checkout, since" in " ".join(refused.out.split())
+        fire(url, resolved=True, alertname="CheckoutDown", service="checkout")
+        until(lambda: alerts.firing(url, SystemClock()).ok)
+        cleared = on_sandbox("preflight", "-e", "shop", file)
+        assert cleared.code == 0, cleared.out
+    gone = on_sandbox("preflight", "-e", "shop", file)
+    assert gone.code == 3
+    assert "can't be asked" in " ".join(gone.out.split())
+
+
+def test_after_a_run_that_was_stopped_the_service_is_left_alone(on_sandbox: CommandLine) -> None:
+    file = _experiment(on_sandbox.place, quiet={"after-deviation": "1 h"})
+    with on_sandbox.start("run", "-e", "shop", "--plain", file) as run:
+        assert run.stdout is not None
+        assert any("FAULT ON" in line for line in run.stdout)
+        assert on_sandbox("abort").code == 0
+        run.communicate(timeout=60)
+    assert run.returncode == 4
+    refused = on_sandbox("run", "-e", "shop", "--plain", file)
+    assert refused.code == 3
+    assert "came out ABORTED" in refused.err
+    assert "is left alone for 1 h after that; wait" in refused.err
