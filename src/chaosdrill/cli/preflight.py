@@ -35,7 +35,7 @@ def preflight(ctx: click.Context, /, file: str, **options: Any) -> int:
     try:
         from chaosdrill import app
         from chaosdrill.cli import place
-        from chaosdrill.cli.screen.checklists import cleared
+        from chaosdrill.cli.screen.checklists import would_start
         from chaosdrill.cli.screen.plans import show_preflight
         from chaosdrill.errors import Exit
         from chaosdrill.pipeline import Request, draft, examine, plan
@@ -53,8 +53,8 @@ def preflight(ctx: click.Context, /, file: str, **options: Any) -> int:
         )
         workshop = app.workshop(engine, line.Line())
         planned = plan(draft(request), workshop)
-        findings = examine(planned, workshop, sends=options["notify"]).findings
-        show_preflight(planned, findings, as_json=options["as_json"])
-        return Exit.HELD if cleared(findings) else Exit.REFUSED
+        decision = examine(planned, workshop, sends=options["notify"])
+        show_preflight(planned, decision, as_json=options["as_json"])
+        return Exit.HELD if would_start(decision) else Exit.REFUSED
     finally:
         engine.end()

@@ -139,14 +139,14 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
         )
         workshop = app.workshop(engine, lifeline)
         if options["dry_run"]:
-            from chaosdrill.cli.screen.checklists import cleared
+            from chaosdrill.cli.screen.checklists import would_start
             from chaosdrill.cli.screen.plans import show_plan
             from chaosdrill.errors import Exit
 
             planned = plan(draft(request), workshop)
-            findings = examine(planned, workshop).findings
-            show_plan(planned, findings, as_json=options["as_json"])
-            return Exit.HELD if cleared(findings) else Exit.REFUSED
+            decision = examine(planned, workshop)
+            show_plan(planned, decision, as_json=options["as_json"])
+            return Exit.HELD if would_start(decision) else Exit.REFUSED
         watcher = console.watcher(plain=options["plain"], quiet=options["as_json"])
         with Interrupts(watcher) as watched:
             outcome = conduct(request, workshop, watched)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -65,15 +66,35 @@ def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -
         expires=now + CLEARED_FOR,
         approvals=decision.approvals,
     )
-    if not decision.cleared:
+    if decision.cleared:
+        states = Counter(finding.state for finding in decision.findings)
+        journal.write("run.cleared", states=dict(states))
+    else:
         folder.update_facts(clearance={**clearance.as_json(), "cleared": False})
         raise NotCleared(reasons(decision.findings))
     return clearance
 
 
 def examine(plan: Plan, workshop: Workshop, *, sends: bool = False) -> Decision:
-    """Return how each item would be decided now; nothing is injected, and nobody told unless `sends`."""
-    return gate.decide(_subject(plan, workshop, Team(workshop.open_notifier, sends=sends)))
+    """Return how each item would be decided now; nothing is injected, and nobody told unless `sends`.
+
+    Its `blocked` says what would refuse a run whatever the checklist says: a hold, or another run.
+    """
+    decision = gate.decide(_subject(plan, workshop, Team(workshop.open_notifier, sends=sends)))
+    return replace(decision, blocked=_blocked(plan, workshop))
+
+
+def _blocked(plan: Plan, workshop: Workshop) -> str:
+    hold = workshop.open_lever(plan.rules.system).hold()
+    if hold is not None:
+        return f"a hold is on, by {hold.by}: {hold.why}; see: chaosdrill hold status"
+    held = workshop.open_locks(plan.rules.system).owner() if plan.target is not None else None
+    if held is None:
+        return ""
+    owner, stale = held
+    if stale:
+        return f"run {owner.run} of {owner.actor} was lost on this target; look: chaosdrill recover"
+    return f"run {owner.run} of {owner.actor} is on this target; see: chaosdrill status"
 
 
 def confirm(clearance: Clearance, plan: Plan, workshop: Workshop) -> Clearance:

@@ -41,10 +41,14 @@ Told = Callable[[Finding], None]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The findings in the order of the checklist, and the approvals that they rest on."""
+    """The findings in the order of the checklist, and the approvals that they rest on.
+
+    `blocked` is what else would refuse a run now, in words; '' for nothing, or where nobody asked.
+    """
 
     findings: tuple[Finding, ...]
     approvals: tuple[ApprovalUse, ...] = ()
+    blocked: str = ""
 
     @property
     def cleared(self) -> bool:

@@ -12,6 +12,7 @@ from chaosdrill.cli.screen.layout import fill
 from chaosdrill.cli.screen.stream import Stream
 from chaosdrill.cli.screen.words import clean, count
 from chaosdrill.model.checklist import Finding
+from chaosdrill.preflight.gate import Decision
 
 _MARKS = {
     "proved": ("✓", "+", "green"),
@@ -40,8 +41,9 @@ def checklist(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
             yield fill(clean(finding.next_step), out.columns, "    to do: ")
 
 
-def summary(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
+def summary(decision: Decision, out: Stream) -> Iterator[str]:
     """Yield what it comes to: cleared, or what stands in the way."""
+    findings = decision.findings
     failed = [finding for finding in findings if finding.state == "failed"]
     later = [finding for finding in findings if finding.state == "pending"]
     if failed:
@@ -57,7 +59,10 @@ def summary(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
         if finding.state == "overridden":
             yield fill(f"{finding.title}: {clean(finding.said)}", out.columns, "overridden   ")
 
+    if decision.blocked:
+        yield fill(clean(decision.blocked), out.columns, "REFUSED      ")
 
-def cleared(findings: Sequence[Finding]) -> bool:
+
+def would_start(decision: Decision) -> bool:
     """Return whether a run would not be refused now, as far as can be told before people are asked."""
-    return not any(finding.state == "failed" for finding in findings)
+    return not decision.blocked and not any(finding.state == "failed" for finding in decision.findings)

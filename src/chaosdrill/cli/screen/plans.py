@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaosdrill.cli.screen.checklists import checklist, cleared, summary
+from chaosdrill.cli.screen.checklists import checklist, summary, would_start
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stdout
 from chaosdrill.cli.screen.words import clean, fault_words, names
-from chaosdrill.model.checklist import Finding
 from chaosdrill.pipeline import Plan
+from chaosdrill.preflight.gate import Decision
 from chaosdrill.units import format_duration, format_share
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from chaosdrill.model.run import PlannedFault
 
 
-def show_plan(plan: Plan, findings: Sequence[Finding], as_json: bool) -> None:
+def show_plan(plan: Plan, decision: Decision, as_json: bool) -> None:
     """Print what a run of `plan` would do, and whether it would be let; nothing has been injected."""
     if as_json:
-        print_json({**_facts(plan), **_decided(findings)})
+        print_json({**_facts(plan), **_decided(decision)})
         return
     out = stdout()
     block = plan.block
@@ -41,14 +41,14 @@ def show_plan(plan: Plan, findings: Sequence[Finding], as_json: bool) -> None:
         for line in listed(label, texts or ["nothing"] if label == "would hit" else texts, out, 13):
             out.line(line)
     out.line()
-    _show_findings(findings, out)
+    _show_decision(decision, out)
     out.line(beside("", f"nothing was injected; to run it: {_command(plan)}", out, 0))
 
 
-def show_preflight(plan: Plan, findings: Sequence[Finding], as_json: bool) -> None:
+def show_preflight(plan: Plan, decision: Decision, as_json: bool) -> None:
     """Print the checklist of a run of `plan`, evidence and the very targets; nothing was injected."""
     if as_json:
-        print_json({**_facts(plan), **_decided(findings)})
+        print_json({**_facts(plan), **_decided(decision)})
         return
     out = stdout()
     _show_head(plan, out)
@@ -56,8 +56,8 @@ def show_preflight(plan: Plan, findings: Sequence[Finding], as_json: bool) -> No
     for line in listed("would hit", hit or ["nothing"], out, 13):
         out.line(line)
     out.line()
-    _show_findings(findings, out)
-    if cleared(findings):
+    _show_decision(decision, out)
+    if would_start(decision):
         out.line(beside("", f"nothing was injected; to run it: {_command(plan)}", out, 0))
     else:
         out.line("nothing was injected; a run would be refused (exit 3)")
@@ -70,11 +70,11 @@ def _show_head(plan: Plan, out: Stream) -> None:
     out.line()
 
 
-def _show_findings(findings: Sequence[Finding], out: Stream) -> None:
-    for line in checklist(findings, out):
+def _show_decision(decision: Decision, out: Stream) -> None:
+    for line in checklist(decision.findings, out):
         out.line(line)
     out.line()
-    for line in summary(findings, out):
+    for line in summary(decision, out):
         out.line(line)
 
 
@@ -83,8 +83,12 @@ def _command(plan: Plan) -> str:
     return f"chaosdrill run {f'-e {chosen} ' if chosen else ''}{shown(plan.file.path)}"
 
 
-def _decided(findings: Sequence[Finding]) -> dict[str, Any]:
-    return {"cleared": cleared(findings), "checklist": [finding.as_json() for finding in findings]}
+def _decided(decision: Decision) -> dict[str, Any]:
+    return {
+        "cleared": would_start(decision),
+        "blocked": decision.blocked or None,
+        "checklist": [finding.as_json() for finding in decision.findings],
+    }
 
 
 def _fault(fault: PlannedFault, block: ChaosdrillBlock | None) -> Iterator[str]:

@@ -101,6 +101,11 @@ def _lasting(seconds: object) -> str:
     return f" for {format_duration(float(seconds))}" if isinstance(seconds, (int, float)) else ""
 
 
+def _cleared(e: Facts) -> str:
+    states = e.get("states") or {}
+    return f"cleared: {', '.join(f'{number} {state}' for state, number in states.items())}"
+
+
 def _phase(e: Facts) -> str | None:
     return {
         "baseline": f"baseline: watching the system as it is{_lasting(e.get('seconds'))}",
@@ -222,6 +227,7 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "ready.answered": lambda e: str(e.get("said", "")),
     "ready.expired": lambda e: f"nobody answered{_lasting(e.get('seconds'))}",
     "item.decided": _decided,
+    "run.cleared": _cleared,
     "guard.proved": _proved,
     "rollbacks.unplayed": lambda e: f"ROLLBACKS NOT PLAYED: {e.get('why', '')}",
     "run.recovered": _recovered,

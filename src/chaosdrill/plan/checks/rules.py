@@ -33,6 +33,7 @@ _SHAPE = Shape(PolicyFile, "a policy")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: What chat systems give out as tokens: long, and of letters and digits alike.
 _TOKEN = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9_-]{20,}")
+_PARTS = re.compile(r"[/?&=@:]")
 _HINT = "name it instead: ${NAME}, {env: NAME} or {file: PATH}"
 
 
@@ -44,7 +45,7 @@ def check_policy(document: Document, found: Findings) -> PolicyFile | None:
             found.error(document.root, "a policy is a mapping", "it needs `environments`")
             return None
         policy = typed(_SHAPE, document.root, found)
-        for place, _ in _addresses(document.root):
+        for place in _addresses(document.root):
             _check_address(place, found)
         assert policy is None or isinstance(policy, PolicyFile)
         return policy if not found.errors else None
@@ -135,17 +136,22 @@ def _beside(document: Document, spec: EnvironmentSpec) -> str:
 # ---- addresses
 
 
-def _addresses(root: Node) -> Iterator[tuple[Node, str]]:
-    """Yield each address of each environment, with its text; one that is only named is a mapping."""
+def _addresses(root: Node) -> Iterator[Node]:
+    """Yield each address of each environment that stands there as a text."""
     environments = root.get("environments")
     for _, environment in environments.fields.values() if environments is not None else ():
-        lists = [
-            environment.at(("checklist", "team-notified", "via")),
-            environment.at(("checklist", "team-notified", "guardians", "via")),
-        ]
-        for node in (*(item for found in lists for item in found.items), environment.at(("quiet", "alerts"))):
-            if node.kind == "scalar":
-                yield node, node.text
+        told = _below(environment, "checklist", "team-notified")
+        lists = (_below(told, "via"), _below(told, "guardians", "via"))
+        nodes = [item for found in lists if found is not None for item in found.items]
+        for node in (*nodes, _below(environment, "quiet", "alerts")):
+            if node is not None and node.kind == "scalar":
+                yield node
+
+
+def _below(node: Node | None, *keys: str) -> Node | None:
+    for key in keys:
+        node = node.get(key) if node is not None else None
+    return node
 
 
 def _check_address(node: Node, found: Findings) -> None:
@@ -161,8 +167,7 @@ def _check_address(node: Node, found: Findings) -> None:
 
 
 def _inline_secret(text: str) -> bool:
-    rest = text.partition("://")[2]
-    parts = re.split(r"[/?&=@:]", rest)
+    parts = _PARTS.split(text.partition("://")[2])
     return bool(redact.url_secrets(text)) or any(_TOKEN.fullmatch(part) for part in parts)
 
 
@@ -209,5 +214,7 @@ class _Fetcher:
         return self._secret(value)
 
     def _secret(self, value: str) -> str:
-        redact.known.learn((value, *redact.url_secrets(value)))
+        parts = _PARTS.split(value)
+        tokens = [part for part in parts if _TOKEN.fullmatch(part)]
+        redact.known.learn((value, *redact.url_secrets(value), *tokens))
         return value
