@@ -80,6 +80,9 @@ def test_a_killed_run_is_undone_and_recorded(bench: Bench, number: signal.Signal
     bench.end(run)
     assert not bench.fault.exists()
     assert facts["verdict"]["exit_code"] == Exit.ABORTED
+    # A terminal that is closed leaves the runner its time; the other two leave it none.
+    by = "the system" if number == signal.SIGHUP else "watchdog: runner lost"
+    assert facts["verdict"]["execution"]["text"].startswith(f"by {by}")
 
 
 # ---- SIGTERM, SIGINT
