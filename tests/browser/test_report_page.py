@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chaosdrill import report
-from chaosdrill.testing.folders import Story, build_run_folder
+from chaosdrill.model.checklist import ApprovalUse, Binding, Check, Clearance, Finding
+from chaosdrill.testing.folders import OPENED, Story, build_run_folder
 
 STORIES = {
     "held": Story(),
@@ -19,18 +20,38 @@ STORIES = {
     "gap": Story(gap=(12.0, 6.0)),
     "many": Story(activities=1000),
     "plain": Story("plain"),
+    "checklist": Story(samples=700),
     "names": Story(title=f"<script>document.title='hit'</script> {'unbreakable' * 30}"),
 }
 WIDTHS = (1280, 390)
+#: The story whose checklist has an item in every state, an approval, and names that never break.
+CLEARED = "checklist"
+CLEARANCE = Clearance(
+    run="checklist",
+    environment="production",
+    binding=Binding("hmac:00", {"experiment": "e"}),
+    findings=(
+        Finding("hypothesis", "proved", "one sentence", checks=(Check("sentence", True, "x" * 300),)),
+        Finding("blast-radius", "attested", "I know them", by="ada@" + "very-long-host" * 9, at="2026-11-20"),
+        Finding("expected-outcome", "not needed", "a sandbox"),
+        Finding("monitoring", "overridden", f"firing: {'Disk80Percent' * 20}", "wait", by="grace"),
+        Finding("off-peak", "failed", "outside", "wait until Monday"),
+        Finding("team-notified", "pending", "nobody was asked"),
+    ),
+    issued=OPENED,
+    expires=OPENED + 600,
+    approvals=(
+        ApprovalUse("a" * 64, "grace", "ada", "standing", OPENED, OPENED + 9e4, ("monitoring",), "go", 3),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     home = tmp_path_factory.mktemp("reports")
-    return {
-        name: report.write(build_run_folder(home / name, story), ["html"])[0]
-        for name, story in STORIES.items()
-    }
+    folders = {name: build_run_folder(home / name, story) for name, story in STORIES.items()}
+    folders[CLEARED].update_facts(clearance=CLEARANCE.as_json())
+    return {name: report.write(folder, ["html"])[0] for name, folder in folders.items()}
 
 
 @pytest.fixture
@@ -79,7 +100,7 @@ _CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["held", "deviated", "aborted", "crashed"])
+@pytest.mark.parametrize("name", ["held", "deviated", "aborted", "crashed", "checklist"])
 def test_every_word_has_enough_contrast(visit: Any, reports: dict[str, Path], name: str, scheme: str) -> None:
     page = visit(reports[name], scheme=scheme).page
     lowest = page.evaluate(_CONTRASTS)
