@@ -294,9 +294,11 @@ def test_the_proof_leaves_no_trace_in_the_samples(tmp_path: Path) -> None:
     assert json.dumps(proved)
 
 
-def test_nothing_is_played_before_every_check_has_told_something(tmp_path: Path) -> None:
+@pytest.mark.parametrize("baseline", ["0 s", "2 s"])
+def test_nothing_is_played_before_every_check_has_told_something(baseline: str, tmp_path: Path) -> None:
     stop = {"http": {"url": "http://127.0.0.1:9/"}, "noticed-within": "100 ms"}
-    scene = Scene(tmp_path, **{"abort-when": [stop]})
+    phases = {"baseline": baseline, "recovery": "0 s"}
+    scene = Scene(tmp_path, phases=phases, **{"abort-when": [stop]})
     scene.check.answer = CheckAnswer(None, "nobody answers")
     events = scene.run()
     assert "the check tells nothing" in _aborted(events)

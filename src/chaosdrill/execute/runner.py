@@ -154,12 +154,12 @@ class Runner:
         self._take_turns(lambda: False, seconds=block.phases.baseline)
         watch = self._watch
         # However short the baseline: a check that tells nothing is blind soon, and that ends this too.
-        self._take_turns(lambda: watch.sees)
-        if sampling is None or sampling.baseline is None:
+        self._take_turns(lambda: watch.sees or self._state.abort is not None)
+        if sampling is None or sampling.baseline is None or self._state.abort is not None:
             return
         broken = already_broken(block.criteria, sampling.baseline, self._clock.now())
         sampling.baseline = None
-        if broken and self._state.abort is None:
+        if broken:
             raise Refused(
                 f"not injecting: already out of its steady state: {'; '.join(broken)}",
                 next_step="bring it back to health first",
