@@ -73,6 +73,7 @@ def recovery_tools() -> Tools:
         open_strays=targets.open_strays,
         open_locks=targets.open_locks,
         open_engine=started_in,
+        open_notifier=_open_notifier,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alertmanager import until
 from chaosdrill.clock import SystemClock, iso
 from commandline import CommandLine
 from letterbox import Mailbox, open_mailbox
@@ -178,3 +179,23 @@ def test_a_run_on_the_sandbox_needs_no_answers(on_sandbox: CommandLine, mailbox:
     Path(on_sandbox.place / "chaosdrill.yaml").unlink()
     assert on_sandbox("run", "--json", file).code == 0
     assert on_sandbox("runs", "--open", "--json").json == []
+
+
+def test_of_a_run_whose_runner_was_killed_its_people_are_told_too(
+    on_sandbox: CommandLine, mailbox: Mailbox
+) -> None:
+    file = experiment(on_sandbox, mailbox)
+    with on_sandbox.start("run", "-e", "drill", "--plain", file) as run:
+        _, command = waiting_for(run)
+        assert on_sandbox(*command.split()[1:]).code == 0
+        assert run.stdout is not None
+        assert any("FAULT ON" in line for line in run.stdout)
+        run.kill()
+        run.communicate(timeout=60)
+    until(lambda: len(mailbox.received) == 2)
+    title, text = messages(mailbox)[1][1:]
+    assert title == "[DRILL] Payments are a little late: over, ABORTED"
+    assert "runner lost" in text
+    until(lambda: on_sandbox("runs", "--json").json[0]["word"] == "ABORTED")
+    (row,) = on_sandbox("runs", "--open", "--json").json
+    assert "status-communicated" not in [item["item"] for item in row["items"]]

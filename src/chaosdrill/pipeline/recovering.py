@@ -19,7 +19,8 @@ from chaosdrill.execute.orphan import end_engine
 from chaosdrill.execute.replay import Replay, RollbackEngine
 from chaosdrill.execute.unwind import OpenFault, undo, undone_facts, unwind
 from chaosdrill.pipeline.recording import conclude
-from chaosdrill.ports import Clock, Locks, Strays
+from chaosdrill.pipeline.telling import teller_of_lost
+from chaosdrill.ports import Clock, Locks, Notifier, Strays
 from chaosdrill.record import journal, running
 from chaosdrill.record.folder import JOURNAL, LEDGER, RUN, SAMPLES, RunFolder
 from chaosdrill.record.journal import Journal
@@ -36,7 +37,8 @@ _FORMATS = ("html", "md", "json", "junit")
 class Tools:
     """What a recovery is carried out with; `app.recovery_tools()` fills it.
 
-    `open_engine(cwd)` starts an engine of its own, in that folder, for the file's rollbacks.
+    `open_engine(cwd)` starts an engine of its own, in that folder, for the file's rollbacks. `open_notifier`
+    is for those who were told that the run starts.
     """
 
     clock: Clock
@@ -44,6 +46,7 @@ class Tools:
     open_strays: Callable[[str], Strays]
     open_locks: Callable[[str], Locks]
     open_engine: Callable[[str], RollbackEngine]
+    open_notifier: Callable[[Sequence[str]], Notifier]
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class _Recovering:
         self._tell("run.recovered", by=self._by, residue=residue)
         self._tell("phase.started", phase="ended")
         written.close()
-        outcome = conclude(self._folder, _FORMATS, self._tools.clock)
+        tell = teller_of_lost(self._folder, self._tools.open_notifier)
+        outcome = conclude(self._folder, _FORMATS, self._tools.clock, tell)
         self._settle(clean=not residue and outcome.verdict.cleanup.state != "failed")
         return Recovery(
             run=self._folder.id,
