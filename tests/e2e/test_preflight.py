@@ -165,6 +165,8 @@ def test_a_cleared_run_has_its_evidence_in_its_record(on_sandbox: CommandLine) -
 def test_a_file_that_can_not_be_edited_runs_with_its_answers_beside_it(on_sandbox: CommandLine) -> None:
     answer = on_sandbox("run", "--json", "-e", "staging", experiment(on_sandbox.place, beside=True))
     assert answer.code in (0, 5), answer.err
+    beside = on_sandbox.place / "experiment.chaosdrill.yaml"
+    assert Path(answer.json["folder"], beside.name).read_bytes() == beside.read_bytes()
     (on_sandbox.place / "experiment.chaosdrill.yaml").unlink()
     alone = on_sandbox("preflight", "--json", "-e", "staging", "experiment.json")
     assert alone.code == 3 and states(alone)["hypothesis"] == "failed"
@@ -265,6 +267,16 @@ def test_what_is_rewritten_while_people_are_waited_for_refuses(
     code, words = said(process)
     assert code == 3 and f"{part} changed since the run was cleared" in words
     assert "fault.active" not in (on_sandbox.place / "runs" / run / "journal.jsonl").read_text()
+
+
+def test_a_hold_shows_before_anybody_starts_a_run(on_sandbox: CommandLine) -> None:
+    on_sandbox("hold", "on", "--why", "an outage")
+    try:
+        answer = on_sandbox("preflight", "--json", "-e", "staging", experiment(on_sandbox.place))
+    finally:
+        on_sandbox("hold", "off")
+    assert answer.code == 3 and "an outage" in answer.json["blocked"]
+    assert set(states(answer).values()) <= {"proved", "not needed"}
 
 
 def test_a_hold_ends_the_waiting(on_sandbox: CommandLine) -> None:

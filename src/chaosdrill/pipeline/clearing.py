@@ -46,12 +46,11 @@ def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -
         return f"a hold is on, by {hold.by}: {hold.why}" if hold is not None else ""
 
     def told(finding: Finding) -> None:
-        facts = {
-            key: value for key, value in finding.as_json().items() if key not in ("checks", "at") and value
-        }
+        facts: dict[str, Any] = {k: v for k, v in finding.as_json().items() if k != "checks" and v}
         # `at` is when the event happened, not when somebody attested the item.
-        said_at = {"said_at": finding.at} if finding.at else {}
-        journal.write("item.decided", **facts, **said_at)
+        if "at" in facts:
+            facts["said_at"] = facts.pop("at")
+        journal.write("item.decided", **facts)
 
     team = Team(workshop.open_notifier, (folder, journal), stop)
     # Nobody beats here: the watchdog counts silence only once something can be injected.

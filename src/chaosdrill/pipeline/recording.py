@@ -12,6 +12,7 @@ from chaosdrill.clock import iso
 from chaosdrill.errors import ChaosdrillError, NotCleared, RecordUnusable, Refused
 from chaosdrill.model.checklist import ITEMS
 from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Workshop
+from chaosdrill.plan.experiment import BESIDE
 from chaosdrill.ports import Clock
 from chaosdrill.record import folder as folders
 from chaosdrill.record.folder import JOURNAL, SAMPLES, RunFolder
@@ -61,10 +62,16 @@ def open_record(drafted: Draft, plan: Plan | None, workshop: Workshop) -> RunFol
             "checksums": {},
         },
     )
-    # As given, unless somebody has written a secret into it: that is in no file of ours.
-    text = file.content.decode("utf-8", errors="surrogateescape")
-    folder.file(copy).write_bytes(redact.known.text(text).encode("utf-8", errors="surrogateescape"))
+    _keep(folder, copy, file.content)
+    if file.beside is not None:
+        _keep(folder, f"experiment{BESIDE}", file.beside.content)
     return folder
+
+
+def _keep(folder: RunFolder, name: str, content: bytes) -> None:
+    """Write a file as given, unless somebody has written a secret into it: that is in no file of ours."""
+    text = content.decode("utf-8", errors="surrogateescape")
+    folder.file(name).write_bytes(redact.known.text(text).encode("utf-8", errors="surrogateescape"))
 
 
 def _planned(plan: Plan | None) -> dict[str, Any]:
