@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from chaosdrill.execute.watch import Watch
 from chaosdrill.execute.windows import Windows
 from chaosdrill.model.experiment import Criterion, StopCondition
 from chaosdrill.model.signal import GAUGE_SERIES, SERIES, Sample
+from chaosdrill.plan.experiment import read_experiment
+from chaosdrill.plan.resolve import resolve_block
 from chaosdrill.ports import CheckAnswer, Rehearsal
 from chaosdrill.signals.checks import open_check
 from chaosdrill.statistics import Rolling
@@ -38,6 +41,19 @@ def _stop(**fields: object) -> StopCondition:
 def test_every_condition_that_can_be_written_proves_itself(series: str, side: str, lasting: str) -> None:
     condition = _stop(signal=f"pay.{series}", **{side: LIMITS[SERIES[series].unit], "for": lasting})
     prove([condition], (), {"pay": 2.0 if series in GAUGE_SERIES else 0.02})
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parents[2] / "experiments/sandbox").glob("*.yaml")),
+    ids=lambda path: path.stem,
+)
+def test_every_shipped_experiment_has_a_guard_that_proves_itself(path: Path) -> None:
+    file = read_experiment(path)
+    block = resolve_block(file, dict.fromkeys(file.variables, "http://127.0.0.1:9"))
+    assert block is not None
+    assert block.abort_when
+    prove(block.abort_when, (), dict.fromkeys(block.signals, 0.1))
 
 
 def test_a_limit_that_nothing_can_break_is_found_out() -> None:

@@ -232,6 +232,8 @@ class Runner:
             started, lost = parts.sampling.running, parts.sampling.stop()
             if started:
                 self._tell("signals.stopped", samples=parts.sampling.count, lost=lost)
+        for point in self._watch.points if self._watch is not None else ():
+            self._tell("guard.asked", rule=point.condition.sentence(), asked=point.asked, untold=point.untold)
         self._drain()
         self._enter("ended", None, ended)
         return residue

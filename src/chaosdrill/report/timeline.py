@@ -187,6 +187,11 @@ def _breach(event: Event) -> Told:
     return f"Guard breached: {event.get('rule', '')}{value}", "bad", True
 
 
+def _guard_asked(event: Event) -> Told:
+    untold = f", {event['untold']} of them in vain" if event.get("untold") else ""
+    return f"Guard asked {event.get('asked')} times{untold}: {event.get('rule', '')}", None, False
+
+
 def _abort(event: Event) -> Told:
     return f"Abort requested by {event.get('by')}: {event.get('rule', '')}", "bad", True
 
@@ -288,6 +293,7 @@ _TELLERS: dict[str, Callable[[dict[str, Any]], Told]] = {
     "fault.undone": _undone,
     "fault.failed": _failed,
     "guard.breach": _breach,
+    "guard.asked": _guard_asked,
     "abort.requested": _abort,
     "unwind.started": _unwinding,
     "unwind.ended": _unwound,

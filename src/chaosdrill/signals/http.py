@@ -58,7 +58,7 @@ class HttpLine:
         self._socket: socket.socket | None = None
 
     def attempt(self, deadline: float, body: bytearray | None = None) -> Result:
-        """Send the request and read the answer, with its body into `body`, by `deadline` (monotonic seconds)."""
+        """Send the request and read the answer, its body into `body`, by `deadline` (monotonic seconds)."""
         try:
             answer = self._exchange(deadline, body)
         except (OSError, ValueError) as error:

@@ -216,6 +216,7 @@ _TELLERS: dict[str, Callable[[Facts], str | None]] = {
     "fault.undone": _undone,
     "fault.failed": lambda e: f"fault failed: {fault_words(e)}: {e.get('error', '')}",
     "guard.breach": _breach,
+    "guard.asked": lambda e: f"the guard asked {e.get('asked')} times: {e.get('rule', '')}",
     "abort.requested": _abort,
     "unwind.started": lambda e: f"undoing {count(e.get('count', 0), 'fault')}",
     "unwind.ended": _unwound,
