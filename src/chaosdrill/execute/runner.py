@@ -69,10 +69,11 @@ class Runner:
         if block is None:
             return None
         windows = sampling.windows if sampling is not None else Windows({})
-        report: Callable[[Breach], None] = lambda breach: self._events.put(  # noqa: E731
-            {"event": "guard.breach", "breach": breach}
-        )
-        return Watch(block.abort_when, windows, checks, self._clock, report)
+        return Watch(block.abort_when, windows, checks, self._clock, self._alarm)
+
+    def _alarm(self, breach: Breach) -> None:
+        """Wake the runner, from whatever thread has seen the breach."""
+        self._events.put({"event": "guard.breach", "breach": breach})
 
     # ---- what others may call, from any thread or signal handler
 
