@@ -30,10 +30,14 @@ def crash_sandboxes() -> Iterator[list[Path]]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, crash_sandboxes: list[Path], chaosdrill: CommandLine) -> NewScene:
-    """Return a maker of scenes on the first sandbox."""
+def scene(tmp_path: Path, crash_sandboxes: list[Path], chaosdrill: CommandLine) -> Iterator[NewScene]:
+    """Return a maker of scenes on the first sandbox; what still runs of them at the end is ended."""
+    made: list[Scene] = []
 
     def make(step: str = "", **more: object) -> Scene:
-        return new_scene(tmp_path, crash_sandboxes[0], chaosdrill.environment, step=step, **more)
+        made.append(new_scene(tmp_path, crash_sandboxes[0], chaosdrill.environment, step=step, **more))
+        return made[-1]
 
-    return make
+    yield make
+    for scene in made:
+        scene.end()

@@ -181,6 +181,13 @@ class Scene:
         assert "Traceback" not in out + err
         return self.process.returncode, err
 
+    def end(self) -> None:
+        """End the command if it still runs, and read what it said, if nobody has."""
+        if self.process is None or self.process.stdout is None or self.process.stdout.closed:
+            return
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+
     def clean(self) -> float:
         """Wait until the sandbox itself says that nothing is on; return when, in monotonic seconds."""
         until(lambda: not self.sandbox.faults(), "the undo", patience=15.0)
