@@ -271,6 +271,39 @@ def test_one_bad_second_is_looked_at_again(subject: Subject) -> None:
     assert failed(around(subject, signals=lambda: signals(next(looks)))) == []
 
 
+class Shop:
+    """Requests to a shop of which so many in fifty fail."""
+
+    def __init__(self, bad: int) -> None:
+        self.bad = bad
+
+    def check(self) -> None:
+        pass
+
+    def start(self, sink: Callable[[Any], None]) -> None:
+        for number in range(50):
+            well = number >= self.bad
+            sink(Sample(CLOCK.now() + number / 50, "pay", 0.01, well, "200" if well else "503"))
+
+    def stop(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("bad", "state"), [(0, "proved"), (1, "proved"), (5, "failed"), (50, "failed")])
+def test_a_second_of_requests_refuses_only_for_what_luck_would_hardly_show(
+    subject: Subject, tmp_path: Path, bad: int, state: str
+) -> None:
+    block = block_of(
+        tmp_path,
+        signals={"pay": {"http": {"url": "http://127.0.0.1:9/", "rate": "50"}}},
+        criteria=[{"signal": "pay.availability", "above": "99.9 %"}],
+        **{"abort-when": [{"signal": "pay.p95_latency", "above": "5 s"}]},
+    )
+    shop = replace(subject.around, signals=lambda: {"pay": Shop(bad)})
+    finding = decided(replace(subject, block=block, around=shop))["monitoring"]
+    assert finding.state == state, finding.said
+
+
 def test_what_must_come_true_during_a_fault_need_not_be_true_before(subject: Subject, tmp_path: Path) -> None:
     criteria = [{"signal": "api.ready", "below": "3", "phase": "fault"}]
     assert failed(replace(subject, block=block_of(tmp_path, criteria=criteria))) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from chaosdrill.cli.screen.stream import Stream, stderr, stdout
 from chaosdrill.cli.screen.words import clean, count
 from chaosdrill.ctk.process import EngineProcess
 from chaosdrill.errors import ChaosdrillError, Exit, InvalidFile, Problem, Refused
+from chaosdrill.model.policy import BESIDE
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,16 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
 def check(file: str) -> Finding:
     """Return everything that is wrong with `file`: read by us, loaded by Chaos Toolkit, and resolved.
 
-    A policy is one by its name, chaosdrill.yaml, or by its `environments`.
+    A policy is one by its name, chaosdrill.yaml, or by its `environments`; NAME.chaosdrill.yaml is checked
+    with the experiment beside it.
     """
+    if file.endswith(BESIDE) and Path(file).is_file():
+        whole = file.removesuffix(BESIDE)
+        owner = next((whole + end for end in (".yaml", ".yml", ".json") if Path(whole + end).is_file()), None)
+        if owner is None:
+            missing = f"there is no experiment {whole}.yaml, .yml or .json that it belongs to"
+            return Finding(file, [Problem(0, 0, missing, "call it like the experiment")])
+        return replace(_experiment(owner), file=file)
     try:
         from chaosdrill.plan import policy
 

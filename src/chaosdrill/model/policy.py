@@ -15,6 +15,8 @@ from chaosdrill.units import UnitError
 
 #: Where a policy is looked for, beside the experiments and in the folders above them.
 POLICY_FILE = "chaosdrill.yaml"
+#: How the file is called that says more about an experiment that can't be edited: NAME.chaosdrill.yaml.
+BESIDE = f".{POLICY_FILE}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,19 @@ from chaosdrill.record.journal import Journal
 from chaosdrill.record.ledger import Ledger
 from chaosdrill.record.samples import SampleWriter
 
-__all__ = ["Draft", "Outcome", "Plan", "Request", "Watcher", "Workshop", "conduct", "draft", "examine", "judge", "plan"]
+__all__ = [
+    "Draft",
+    "Outcome",
+    "Plan",
+    "Request",
+    "Watcher",
+    "Workshop",
+    "conduct",
+    "draft",
+    "examine",
+    "judge",
+    "plan",
+]
 
 
 def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:

@@ -11,8 +11,8 @@ from chaosdrill import redact
 from chaosdrill.clock import iso
 from chaosdrill.errors import ChaosdrillError, NotCleared, RecordUnusable, Refused
 from chaosdrill.model.checklist import ITEMS
+from chaosdrill.model.policy import BESIDE
 from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Workshop
-from chaosdrill.plan.experiment import BESIDE
 from chaosdrill.ports import Clock
 from chaosdrill.record import folder as folders
 from chaosdrill.record.folder import JOURNAL, SAMPLES, RunFolder

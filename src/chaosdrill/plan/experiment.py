@@ -17,6 +17,7 @@ from typing import Any
 
 from chaosdrill import redact
 from chaosdrill.errors import InvalidFile, Problem, UsageError
+from chaosdrill.model.policy import BESIDE
 from chaosdrill.plan.checks.doubts import doubt
 from chaosdrill.plan.checks.faults import (
     FaultAction,
@@ -33,8 +34,6 @@ from chaosdrill.units import UnitError, parse_duration
 
 __all__ = ["ExperimentFile", "FaultAction", "read_experiment"]
 
-#: How the file is called that says more about an experiment that can't be edited.
-BESIDE = ".chaosdrill.yaml"
 #: What ChaosdrillBlock.time_limit says when a file does not.
 _TIME_LIMIT = 3600.0
 
