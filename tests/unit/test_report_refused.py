@@ -145,3 +145,16 @@ def test_a_record_without_a_clearance_has_no_checklist(tmp_path: Path) -> None:
     report.write(folder, ["md", "junit"])
     assert "Checklist" not in folder.file("report.md").read_text()
     assert "checklist" not in folder.file("junit.xml").read_text()
+
+
+def test_the_criteria_of_a_refused_run_were_never_asked(tmp_path: Path) -> None:
+    folder = build_run_folder(tmp_path / "fault", Story("held", samples=70))
+    folder.file("journal.jsonl").unlink()
+    refuse(folder, NotCleared(REASONS), ManualClock(OPENED + 2))
+    verdict = folder.facts()["verdict"]
+    assert verdict["criteria"] == []
+    cases = ElementTree.parse(folder.file("junit.xml")).findall(
+        ".//testcase[@classname='chaosdrill.criteria']"
+    )
+    assert len(cases) == 4
+    assert all(case.find("skipped") is not None for case in cases)

@@ -156,7 +156,8 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     else:
         out.line(f"{clean(facts.get('title', ''))}: no verdict; {_unsealed(folder)}")
     refused = next((event for event in events if event["event"] == "run.refused"), {})
-    for line in listed("refused", map(clean, refused.get("reasons") or ()), out):
+    # What the checklist says anyway is not said twice.
+    for line in listed("refused", map(clean, refused.get("reasons") or ()), out) if not findings else ():
         out.line(line)
     for heading, items in (("Checklist", findings), ("During and after", answers.findings(folder))):
         for line in ("", heading, *checklist(items, out)) if items else ():

@@ -91,6 +91,7 @@ def cases(material: Material) -> Iterator[Case]:
     yield from _checklist(material)
     yield from _probes(material)
     if verdict is not None and material.evidence.refused:
+        yield from _not_judged(material)
         yield Case("hypothesis", "hypothesis", "skipped", verdict.hypothesis.text)
         for name in ("response", "cleanup", "coverage"):
             yield _line(verdict, name)._replace(outcome="skipped")
@@ -114,12 +115,16 @@ def _execution(verdict: Verdict, reasons: tuple[str, ...]) -> Case:
 
 
 def _unjudged(material: Material) -> Iterator[Case]:
-    block = material.evidence.block
-    for criterion in block.criteria if block else ():
-        yield Case("criteria", criterion.sentence(), "skipped", "not judged")
+    yield from _not_judged(material)
     left = [fault for fault in material.evidence.faults if not fault.undone]
     text = "; ".join(f"{fault.kind} on {fault.target}: {', '.join(fault.residue)}" for fault in left)
     yield Case("cleanup", "clean-up", "error" if left else "passed", text)
+
+
+def _not_judged(material: Material) -> Iterator[Case]:
+    block = material.evidence.block
+    for criterion in block.criteria if block else ():
+        yield Case("criteria", criterion.sentence(), "skipped", "not judged")
 
 
 def _checklist(material: Material) -> Iterator[Case]:
