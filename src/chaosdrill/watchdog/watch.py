@@ -26,6 +26,8 @@ class Watch:
         self._clock = SystemClock()
         self._runner = runner
         self._socket = socket.socket(fileno=line)
+        # Here and not as a flag of each call, because socket.recv_fds leaves its flags out.
+        self._socket.setblocking(False)
         self._poll = select.poll()
         self._poll.register(line, select.POLLIN)
         self._pidfd = -1
@@ -51,7 +53,7 @@ class Watch:
                 silence = self._clock.mono() - self._silent_from + self._patience
                 with suppress(OSError):
                     # Said first: whoever wakes up must find it before doing anything else.
-                    self._socket.send(b"f", socket.MSG_DONTWAIT)
+                    self._socket.send(b"f")
                 return self._lost(f"process {self._runner} gave no sign of life for {silence:.1f} s")
 
     def _wait(self) -> bool:
@@ -72,7 +74,7 @@ class Watch:
         ended = self._pidfd >= 0 and bool(select.select([self._pidfd], [], [], 0)[0])
         while True:
             try:
-                said, fds, _, _ = socket.recv_fds(self._socket, 1 << 16, 8, socket.MSG_DONTWAIT)
+                said, fds, _, _ = socket.recv_fds(self._socket, 1 << 16, 8)
             except BlockingIOError:
                 return not ended
             except OSError:
