@@ -15,9 +15,12 @@ REFERENCE = pages.DOCS / "reference"
 BIN = Path(sys.executable).parent
 COMMANDS = [
     "",
-    *("demo", "init", "validate", "run", "status", "abort", "runs", "show", "report", "judge", "schema"),
+    *("demo", "init", "validate", "preflight", "approve", "ready", "run", "status", "abort", "recover"),
+    *("hold", "hold on", "hold off", "hold status"),
+    *("runs", "show", "report", "judge", "answer", "schema"),
     *("sandbox", "sandbox up", "sandbox down", "sandbox status", "sandbox load", "sandbox fix"),
 ]
+GROUPS = ("sandbox", "hold")
 
 
 def say(*words: str) -> str:
@@ -44,9 +47,12 @@ def test_every_help_stands_in_the_reference(command: str) -> None:
 
 
 def test_no_command_is_missing_here() -> None:
-    listed = re.findall(r"^  (\w+) ", say("--help").partition("Commands:")[2], flags=re.MULTILINE)
-    below = re.findall(r"^  (\w+) ", say("sandbox", "--help").partition("Commands:")[2], flags=re.MULTILINE)
-    assert {*listed, *(f"sandbox {name}" for name in below), ""} == set(COMMANDS)
+    below = [f"{group} {name}" for group in GROUPS for name in _listed(say(group, "--help"))]
+    assert {*_listed(say("--help")), *below, ""} == set(COMMANDS)
+
+
+def _listed(told: str) -> list[str]:
+    return re.findall(r"^  (\w+) ", told.partition("Commands:")[2], flags=re.MULTILINE)
 
 
 def test_the_readme_has_every_exit_code() -> None:

@@ -26,10 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("chaosdrill.cli.run:run", "Clear, run, undo, judge and report an experiment."),
     "status": ("chaosdrill.cli.status:status", "What is on, since when, seconds left, how to stop it."),
     "abort": ("chaosdrill.cli.abort:abort", "Stop a run from any terminal; its faults are undone."),
-    "hold": (
-        "chaosdrill.cli.hold:hold",
-        "Stop everything and let nothing start, or look whether that is on.",
-    ),
+    "hold": ("chaosdrill.cli.hold:hold", "Stop every run and let none start."),
     "recover": ("chaosdrill.cli.recover:recover", "Undo what lost runs left on, and prove it."),
     "runs": ("chaosdrill.cli.runs:runs", "List the runs in this folder."),
     "answer": ("chaosdrill.cli.answer:answer", "Say what was found, learnt and shared after a run."),
