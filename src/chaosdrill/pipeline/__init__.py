@@ -141,6 +141,7 @@ def _orders(plan: Plan, folder: RunFolder, workshop: Workshop) -> Mapping[str, o
     """Return what the watchdog needs to finish the run without us."""
     return {
         "folder": str(folder.path.absolute()),
+        "territory": _territory(plan),
         "engine": workshop.engine.pid,
         "faults": sorted({(fault.kind, fault.system) for fault in plan.planned}),
         "request": dict(plan.orders),

@@ -39,6 +39,7 @@ class Orders:
     ledger: Ledger
     request: Mapping[str, Any]
     cwd: str
+    territory: str = ""
     locks: Sequence[int] = ()
     complaints: list[str] = field(default_factory=list)
     over: bool = False
@@ -53,6 +54,7 @@ class Orders:
             ledger=Ledger(folder / NAME, clock, by=BY),
             request=told.get("request") or {},
             cwd=str(told.get("cwd", "/")),
+            territory=str(told.get("territory", "")),
             locks=locks,
         )
         try:
@@ -91,7 +93,7 @@ def take_over(orders: Orders, why: str, clock: SystemClock) -> int:
         orders.complain(f"still on: {what}")
     code = _record(orders, why) if orders.folder.is_dir() else _forget(orders)
     if code == 0 and not residue:
-        _free(orders.locks)
+        _free(orders)
     return code
 
 
@@ -122,8 +124,9 @@ def _forget(orders: Orders) -> int:
     return 0
 
 
-def _free(locks: Sequence[int]) -> None:
-    for lock in locks:
-        with suppress(OSError):
-            os.ftruncate(lock, 0)
-            os.close(lock)
+def _free(orders: Orders) -> None:
+    # Loaded only now: nothing may stand between the loss and the undo.
+    from chaosdrill import targets
+
+    for lock in orders.locks:
+        targets.open_locks(orders.territory).adopt(lock).release()
