@@ -220,12 +220,14 @@ def test_init_writes_a_policy_under_which_its_experiments_are_found(on_sandbox: 
 # ---- what changes while people are waited for
 
 
-def waiting(on_sandbox: CommandLine, **changes: Any) -> tuple[subprocess.Popen[str], str]:
+def waiting(
+    on_sandbox: CommandLine, options: tuple[str, ...] = (), **changes: Any
+) -> tuple[subprocess.Popen[str], str]:
     """Start a run that waits for the team; return it, and its id, once it waits."""
     policy = STAGING + "    checklist: {team-notified: {needs-answer: yes, answer-within: 100 s}}\n"
     answers = {"customer-communication": {"not-needed": "a test"}}
     file = experiment(on_sandbox.place, policy, checklist=answers, **changes)
-    process = on_sandbox.start("run", "--plain", "-e", "staging", file)
+    process = on_sandbox.start("run", "--plain", "-e", "staging", *options, file)
     assert process.stdout is not None
     for line in process.stdout:
         if "chaosdrill ready" in line:
@@ -267,6 +269,18 @@ def test_what_is_rewritten_while_people_are_waited_for_refuses(
     code, words = said(process)
     assert code == 3 and f"{part} changed since the run was cleared" in words
     assert "fault.active" not in (on_sandbox.place / "runs" / run / "journal.jsonl").read_text()
+
+
+def test_a_control_file_that_is_rewritten_while_people_are_waited_for_refuses(
+    on_sandbox: CommandLine,
+) -> None:
+    control = on_sandbox.place / "control.yaml"
+    control.write_text("nothing: {provider: {type: python, module: json}}\n")
+    process, run = waiting(on_sandbox, options=("--control-file", "control.yaml"))
+    control.write_text("another: {provider: {type: python, module: json}}\n")
+    on_sandbox("ready", run, "--as", "dora")
+    code, words = said(process)
+    assert code == 3 and "files changed since the run was cleared" in words
 
 
 def test_a_hold_shows_before_anybody_starts_a_run(on_sandbox: CommandLine) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaosdrill.errors import NotCleared, Refused
 from chaosdrill.model.checklist import Clearance, Finding, reasons
@@ -28,6 +28,10 @@ from chaosdrill.preflight.subject import Asked, Outline, Subject, Surroundings, 
 from chaosdrill.record import approvals
 from chaosdrill.record.folder import RunFolder
 from chaosdrill.record.journal import Journal
+
+if TYPE_CHECKING:
+    # Typed only: what plans faults is loaded with the first of them.
+    from chaosdrill.model.run import PlannedFault
 
 #: How long after the decision a run may start, in seconds.
 CLEARED_FOR = 600.0
@@ -53,13 +57,15 @@ def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -
         journal.write("item.decided", **facts)
 
     team = Team(workshop.open_notifier, (folder, journal), stop)
+    # Before anybody is waited for, so that what changes meanwhile is noticed.
+    binding = plan.bind(f"hmac:{secrets.token_hex(16)}")
     # Nobody beats here: the watchdog counts silence only once something can be injected.
     decision = gate.decide(_subject(plan, workshop, team), told)
     now = workshop.clock.now()
     clearance = Clearance(
         run=folder.id,
         environment=plan.environment,
-        binding=plan.bind(f"hmac:{secrets.token_hex(16)}"),
+        binding=binding,
         findings=decision.findings,
         issued=now,
         expires=now + CLEARED_FOR,
@@ -138,7 +144,7 @@ def _subject(plan: Plan, workshop: Workshop, team: Team) -> Subject:
     source = Path(plan.rules.source) if plan.rules.source else None
     system = plan.rules.system
 
-    def prepare(planned: Any) -> object:
+    def prepare(planned: PlannedFault) -> object:
         fault = workshop.open_fault(planned.kind, planned.system)
         spec = fault_spec(planned.kind, dict(planned.arguments))
         return fault.prepare(spec, Scope(planned.chosen, planned.candidates))
