@@ -50,6 +50,11 @@ def test_without_a_policy_there_is_the_sandbox_and_nothing_else() -> None:
         read_rules(None, "production")
 
 
+def test_a_policy_that_is_not_there_is_no_sandbox(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no policy"):
+        read_rules(tmp_path / "nowhere.yaml", "sandbox")
+
+
 def test_every_key_reaches_the_rules(tmp_path: Path) -> None:
     found = rules(
         tmp_path,

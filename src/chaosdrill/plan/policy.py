@@ -41,6 +41,8 @@ def read_rules(
             return SANDBOX
         hint = "define it in chaosdrill.yaml beside the experiments; `chaosdrill init` writes one"
         raise UsageError(f"there is no environment {environment!r}", next_step=hint)
+    if not path.is_file():
+        raise UsageError(f"there is no policy {path}", next_step="--config names a chaosdrill.yaml")
     # Imported here: a run without a policy pays for no reader.
     from chaosdrill.plan.checks.rules import check_policy, rules_of
     from chaosdrill.plan.reader import read
