@@ -165,6 +165,19 @@ def test_a_control_whose_module_is_missing_is_refused_before_anything_is_done(be
     assert "gap_no_such_module" in ending.err
 
 
+def test_a_control_for_every_experiment_is_a_gate_too(bench: Bench) -> None:
+    given = {"gate": {"provider": {"type": "python", "module": "gap_no_such_module"}}}
+    (bench.place / "controls.json").write_text(json.dumps(given))
+    options = ("--control-file", str(bench.place / "controls.json"))
+    file = bench.file(bench.on, rollbacks=[])
+    missing = bench.drill(file, *options)
+    assert (missing.code, missing.left_on) == (Exit.USAGE, False)
+    given["gate"]["provider"]["module"] = "gap_control"
+    (bench.place / "controls.json").write_text(json.dumps(given))
+    broken = bench.drill(file, *options)
+    assert (broken.code, broken.left_on) == (Exit.ABORTED, False)
+
+
 # ---- process exits 1 or is killed; HTTP 503
 
 REFUSALS = {
