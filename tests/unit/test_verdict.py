@@ -303,3 +303,21 @@ def test_every_verdict_fits_a_terminal() -> None:
 def test_no_evidence_at_all_is_an_error_and_no_crash() -> None:
     found = judge(Evidence(), Samples())
     assert (found.exit_code, found.word) == (Exit.ABORTED, "ERRORED")
+
+
+def test_a_runner_that_is_lost_while_it_stops_is_told_beside_why_it_stopped() -> None:
+    stopped = Abort(by="guard", rule="pay.availability below 95 %", requested=FAULT + 3, undone=FAULT + 4)
+    found = verdict(abort=stopped, lost="killed")
+    assert found.execution.text.startswith("by guard: pay.availability below 95 %")
+    assert found.execution.text.endswith("; then the runner was lost: killed")
+    lost = Abort(by="watchdog", rule="runner lost: killed", requested=FAULT + 3, undone=FAULT + 4)
+    assert (
+        verdict(abort=lost, lost="killed").execution.text
+        == "by watchdog: runner lost: killed; undone 1 s later"
+    )
+
+
+def test_a_rollback_that_failed_is_left_on_whatever_else_was_proved() -> None:
+    found = verdict(unplayed=("rollback tidy failed: exit status 1",))
+    assert (found.exit_code, found.word) == (Exit.RESIDUE, "RESIDUE LEFT")
+    assert found.why == "rollback tidy failed: exit status 1"

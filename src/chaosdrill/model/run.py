@@ -152,7 +152,8 @@ class Evidence(Record):
     """Everything a verdict may rest on, apart from the samples: read from the run folder alone.
 
     `refused` are the reasons why nothing was injected, with what to do; none for a run that was played.
-    `unplayed` are the rollbacks of the file that failed or were never played, in words.
+    `unplayed` are the rollbacks of the file that failed or were never played, in words; `lost` is how the
+    runner was lost, if it was.
     """
 
     block: ChaosdrillBlock | None = None
@@ -163,6 +164,7 @@ class Evidence(Record):
     abort: Abort | None = None
     refused: tuple[str, ...] = ()
     unplayed: tuple[str, ...] = ()
+    lost: str = ""
 
 
 State = Literal["held", "deviated", "inconclusive"]

@@ -37,6 +37,7 @@ def evidence(folder: RunFolder) -> Evidence:
         abort=abort(events),
         refused=_refused(events),
         unplayed=_unplayed(events),
+        lost=next((str(e.get("why") or "unknown") for e in events if e["event"] == "runner.lost"), ""),
     )
 
 

@@ -22,7 +22,9 @@ def execution(evidence: Evidence) -> Line:
     engine, abort = evidence.engine, evidence.abort
     if abort is not None:
         took = "" if abort.undone is None else f"; undone {_after(abort.undone - abort.requested)}"
-        return Line(state="aborted", text=f"by {abort.by}: {abort.rule}{took}")
+        # Lost while it was being stopped for another reason already.
+        lost = f"; then the runner was lost: {evidence.lost}" if evidence.lost not in abort.rule else ""
+        return Line(state="aborted", text=f"by {abort.by}: {abort.rule}{took}{lost}")
     if engine.status is None:
         return Line(
             state="errored", text=f"Chaos Toolkit did not finish: {engine.error or 'no reason known'}"
