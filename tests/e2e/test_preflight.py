@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,18 @@ def test_a_file_that_can_not_be_edited_runs_with_its_answers_beside_it(on_sandbo
     (on_sandbox.place / "experiment.chaosdrill.yaml").unlink()
     alone = on_sandbox("preflight", "--json", "-e", "staging", "experiment.json")
     assert alone.code == 3 and states(alone)["hypothesis"] == "failed"
+
+
+def test_what_somebody_attests_is_recorded_with_name_and_date(on_sandbox: CommandLine) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    word = {"attested-by": "dora", "at": today, "words": "all of them know"}
+    answers = BLOCK["checklist"] | {"team-notified": word}
+    answer = on_sandbox("run", "--json", "-e", "staging", experiment(on_sandbox.place, checklist=answers))
+    assert answer.code in (0, 5), answer.err
+    facts = json.loads(Path(answer.json["folder"], "run.json").read_text())
+    (finding,) = [f for f in facts["clearance"]["findings"] if f["item"] == "team-notified"]
+    assert (finding["state"], finding["by"], finding["at"]) == ("attested", "dora", today)
+    assert "all of them know" in finding["said"]
 
 
 def test_the_limit_of_the_environment_holds_where_the_experiment_has_none(on_sandbox: CommandLine) -> None:
