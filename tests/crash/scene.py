@@ -97,7 +97,11 @@ class Scene:
 
     def await_fault(self) -> None:
         """Wait until the sandbox says that the fault is on."""
-        until(self.sandbox.faults, "the fault")
+        def on() -> bool:
+            assert self.process is None or self.process.poll() is None, self.finished()
+            return bool(self.sandbox.faults())
+
+        until(on, "the fault")
 
     def interrupt(self) -> None:
         """Press Ctrl-C, once the fault is on: then the engine undoes it early."""

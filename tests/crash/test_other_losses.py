@@ -85,11 +85,11 @@ def test_after_a_reboot_recover_works_from_files_alone(scene: NewScene) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few hundred kilobytes."""
+    """A file system with just enough room for a run to be cleared."""
     place = tmp_path / "small"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)], check=False, capture_output=True
     )
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
@@ -99,7 +99,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def _fill(place: Path) -> None:
     with (place / "filler").open("wb", buffering=0) as filler:
-        for size in (4096, 1):
+        for size in (1 << 20, 4096, 1):
             try:
                 while True:
                     filler.write(b"x" * size)

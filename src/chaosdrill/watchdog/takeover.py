@@ -7,7 +7,6 @@ record (rollbacks, verdict, report) is left to a process of its own, because tha
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
