@@ -97,6 +97,7 @@ class Scene:
 
     def await_fault(self) -> None:
         """Wait until the sandbox says that the fault is on."""
+
         def on() -> bool:
             assert self.process is None or self.process.poll() is None, self.finished()
             return bool(self.sandbox.faults())
