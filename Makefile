@@ -5,11 +5,12 @@ VENV ?= .venv
 PYTHON ?= $(shell tools/find-python)
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test soak lint bench wheel clean
 
 help:
 	@echo "make demo    see a whole experiment on the embedded sandbox (about a minute)"
 	@echo "make test    run every test"
+	@echo "make soak    kill KILLS=1000 runs at random instants; nothing may stay on"
 	@echo "make lint    check style, types and layers"
 	@echo "make bench   measure the speed beside Chaos Toolkit's own"
 	@echo "make wheel   build dist/chaosdrill-*.whl"
@@ -28,6 +29,9 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	tools/need-packages chromium:chromium prometheus-alertmanager:prometheus-alertmanager ssh-keygen:openssh-client
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(VENV)/.dev
+	KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/crash/test_random_instants.py -s -o timeout=0
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks
