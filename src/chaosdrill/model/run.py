@@ -202,10 +202,10 @@ class Line(Record):
 class Verdict(Record):
     """Five independent lines, the criteria behind the second, and what a shell sees.
 
-    execution: completed | aborted | errored | refused · hypothesis: held | deviated | inconclusive | not evaluated ·
-    response: within | outside | not exercised · cleanup: verified | unverified | failed · coverage: full |
-    partial | none | unknown (no fault of ours in the file). word: HELD | DEVIATED | INCONCLUSIVE |
-    NOT EVALUATED | ABORTED | ERRORED | REFUSED | RESIDUE LEFT.
+    execution: completed | aborted | errored | refused · hypothesis: held | deviated | inconclusive |
+    not evaluated · response: within | outside | not exercised · cleanup: verified | unverified | failed ·
+    coverage: full | partial | none | unknown (no fault of ours in the file). word: HELD | DEVIATED |
+    INCONCLUSIVE | NOT EVALUATED | ABORTED | ERRORED | REFUSED | RESIDUE LEFT.
     """
 
     parts: ClassVar[Mapping[str, type[Record]]] = {
