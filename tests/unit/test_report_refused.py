@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -137,7 +136,7 @@ def test_the_checklist_says_how_each_item_was_decided_and_who_approved(tmp_path:
 
 
 def test_what_was_recorded_reads_as_it_was_decided(tmp_path: Path) -> None:
-    assert recorded(cleared(tmp_path).facts()) == [replace(f, checks=()) for f in FINDINGS[:-1]]
+    assert recorded(cleared(tmp_path).facts()) == [f._replace(checks=()) for f in FINDINGS[:-1]]
 
 
 def test_a_record_without_a_clearance_has_no_checklist(tmp_path: Path) -> None:
