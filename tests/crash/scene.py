@@ -86,10 +86,15 @@ class Scene:
 
     def reach(self) -> int:
         """Wait until some process stands at `step`; return its id."""
-        return int(until((self.line.place / self.step).is_file, self.step) and self._at_step())
 
-    def _at_step(self) -> str:
-        return (self.line.place / self.step).read_text()
+        def there() -> bool:
+            place = self.line.place / self.step
+            ended = self.process is not None and self.process.poll() is not None
+            assert not ended or self.killed or place.is_file(), self.finished()
+            return place.is_file()
+
+        until(there, self.step)
+        return int((self.line.place / self.step).read_text())
 
     def go(self) -> None:
         """Let whoever stands at `step` go on."""
