@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scene import EVERYBODY, Scene, new_scene
+from scene import EVERYBODY, PATIENCE, Scene, new_scene
 
 from commandline import CommandLine
 
@@ -34,7 +34,8 @@ def _kill_at(scene: Scene, instant: float, victims: tuple[str, ...]) -> float | 
     if "runner" not in victims:
         # A run that lives on ends by itself, or by a person's word.
         scene.stop()
-    scene.finished()
+    # What Python itself says of a Ctrl-C before our first line is nobody's matter.
+    scene.process.communicate(timeout=PATIENCE)
     scene.left_alone()
     answer = scene.line("recover", "--json")
     assert answer.code == 0, answer.out + answer.err
