@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from dataclasses import replace
 from typing import Any
 
 from chaoslib.exceptions import ActivityFailed
@@ -179,7 +178,7 @@ def _play(run: RunContext, fault: Fault, entry: Entry) -> Outcome:
     finally:
         how = "abort" if run.stopping.is_set() else "time limit"
         undoing = undo(fault, entry.record, clock)
-        run.ledger.undone(entry.id, replace(undoing, error=undoing.error or error), how)
+        run.ledger.undone(entry.id, undoing._replace(error=undoing.error or error), how)
         facts = {"residue": list(undoing.residue), "how": how, "error": undoing.error or error}
         _tell(run, "fault.undone", entry, at=undoing.ended, **facts)
     if undoing.residue:

@@ -20,8 +20,8 @@ Exit codes: 0 held · 1 crash · 2 usage · 3 refused · 4 aborted · 5 inconclu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Exit(IntEnum):
@@ -69,8 +69,7 @@ class UsageError(ChaosdrillError):
     exit_code = Exit.USAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong in a file: `line` and `column` count from 1 (0 means: the file as a whole)."""
 
     line: int

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 JSON = Any
 UndoRecord = dict[str, JSON]
 
 
-@dataclass(frozen=True, slots=True)
-class FaultSpec:
+class FaultSpec(NamedTuple):
     """A fault as asked for: `arguments` are the action's own, substituted; `duration` in seconds."""
 
     kind: str
     target: str
     duration: float
-    arguments: Mapping[str, JSON] = field(default_factory=dict)
+    arguments: Mapping[str, JSON] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """The exact things to hit (`chosen`, by id), out of how many they were chosen from."""
 
     chosen: tuple[str, ...]
@@ -72,8 +69,7 @@ class Target(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Who holds a target: the run, where its folder lies, who started it, and since when (epoch seconds)."""
 
     run: str
@@ -103,7 +99,7 @@ class Locks(Protocol):
         """
 
     def owner(self) -> tuple[Owner, bool] | None:
-        """Return who has it, and whether it is stale: its owner is gone, nothing was proved. None when free."""
+        """Return who has it, and whether it is stale: its owner is gone. None when it is free."""
 
     def adopt(self, descriptor: int) -> Lock:
         """Return the lock behind a descriptor that another process has handed over."""
@@ -112,8 +108,7 @@ class Locks(Protocol):
         """Free the stale lock of `run`, because it was proved that nothing of it is left on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """The emergency lever, pulled: by whom, when (epoch seconds), and why."""
 
     by: str
@@ -151,8 +146,7 @@ class Strays(Protocol):
         """End one of them. Raises FaultFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What became of one message to one address; `address` has no secret in it."""
 
     address: str

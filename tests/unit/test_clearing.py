@@ -89,7 +89,7 @@ def cleared(tmp_path: Path) -> Cleared:
         orders={},
         bind=lambda salt: Binding(salt, dict(world.parts)),
     )
-    unused: dict[str, Any] = dict.fromkeys(Workshop.__dataclass_fields__)
+    unused: dict[str, Any] = dict.fromkeys(Workshop._fields)
     workshop = Workshop(**{**unused, "clock": clock, "open_lever": lambda system: world})
     clearance = Clearance("run-1", "staging", plan.bind("salt"), (), clock.now(), clock.now() + CLEARED_FOR)
     return Cleared(file, policy, world, clock, plan, workshop, clearance)
@@ -132,7 +132,7 @@ def test_a_file_that_is_rewritten_or_gone_refuses(cleared: Cleared, name: str, p
 def test_answers_that_appear_later_are_not_what_was_cleared(tmp_path: Path, cleared: Cleared) -> None:
     (tmp_path / "y.yaml").write_text("title: t\ndescription: d\nmethod: []\n")
     alone = draft(Request(tmp_path / "y.yaml", tmp_path, "dora@laptop"))
-    later = replace(cleared, plan=replace(cleared.plan, draft=alone))
+    later = replace(cleared, plan=cleared.plan._replace(draft=alone))
     later.confirm()
     (tmp_path / "y.chaosdrill.yaml").write_text("hypothesis: h\n")
     with pytest.raises(Refused, match="answers changed"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from changed import replace
 from chaosdrill.clock import ManualClock, SystemClock
 from chaosdrill.errors import Refused, TargetUnreachable
 from chaosdrill.model.checklist import BEFORE, Answer, Binding, Check, Finding, reasons
@@ -127,11 +127,11 @@ def signals(gauge: Gauge) -> Mapping[str, Signal]:
 
 
 def around(subject: Subject, **changes: Any) -> Subject:
-    return replace(subject, around=replace(subject.around, **changes))
+    return subject._replace(around=subject.around._replace(**changes))
 
 
 def ruled(subject: Subject, **changes: Any) -> Subject:
-    return replace(subject, rules=replace(subject.rules, **changes))
+    return subject._replace(rules=subject.rules._replace(**changes))
 
 
 def decided(subject: Subject) -> dict[str, Finding]:
@@ -194,14 +194,14 @@ def test_the_built_in_sandbox_lets_a_plain_file_run_fast(subject: Subject) -> No
         block=None,
         planned=(),
         answers={},
-        around=replace(subject.around, touched=False),
+        around=subject.around._replace(touched=False),
         outline=Outline(foreign=("restart",)),
     )
     assert gate.decide(plain).cleared
 
 
 def test_a_strict_environment_runs_no_plain_file_unless_its_policy_says_so(subject: Subject) -> None:
-    plain = replace(subject, block=None)
+    plain = subject._replace(block=None)
     assert {"hypothesis", "expected-outcome", "success-criteria", "monitoring"} <= set(failed(plain))
     assert "x.chaosdrill.yaml" in decided(plain)["hypothesis"].next_step
     allowed = decided(ruled(plain, plain_files=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +156,7 @@ class Scene:
     def use(self, engine: Engine) -> None:
         """Have this engine play."""
         self.engine = engine
-        self.runner = Runner(replace(self._parts, engine=engine), self.block, ())
+        self.runner = Runner(self._parts._replace(engine=engine), self.block, ())
 
     def run(self) -> list[dict[str, Any]]:
         """Run to the end, which must come by itself, and return the journal."""

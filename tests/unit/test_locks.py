@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -241,7 +240,7 @@ def test_a_hold_is_put_on_where_it_can_be_and_the_rest_is_named(tmp_path: Path) 
     hold = Hold("ada@bench", 12.5, "smoke")
     with pytest.raises(RecordUnusable, match=r"file/hold\.json"):
         FileLever([broken, fine]).pull(hold)
-    assert json.loads(fine.read_text()) == asdict(hold)
+    assert json.loads(fine.read_text()) == hold._asdict()
 
 
 def test_a_hold_survives_the_sandbox(tmp_path: Path) -> None:

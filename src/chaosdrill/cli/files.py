@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,8 @@ def _facts(finding: Finding) -> dict[str, Any]:
     return {
         "file": finding.file,
         "valid": not finding.errors,
-        "errors": [asdict(problem) for problem in finding.errors],
-        "warnings": [asdict(problem) for problem in finding.warnings],
+        "errors": [problem._asdict() for problem in finding.errors],
+        "warnings": [problem._asdict() for problem in finding.warnings],
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -135,7 +134,7 @@ def facts(found: Hold | None) -> dict[str, Any]:
     """Return a hold as JSON: whether it is `on`, and by whom, since when (ISO 8601) and why."""
     if found is None:
         return {"on": False}
-    return {"on": True, **asdict(found), "since": iso(found.since) if found.since else None}
+    return {"on": True, **found._asdict(), "since": iso(found.since) if found.since else None}
 
 
 def words(found: Hold, now: float) -> str:

@@ -201,7 +201,7 @@ def _shown(run: Situation, now: float, out: Stream) -> Iterator[str]:
 
 
 def _lock_facts(taken: targets.Taken) -> dict[str, Any]:
-    return {"system": taken.system or None, "stale": taken.stale, **asdict(taken.owner)}
+    return {"system": taken.system or None, "stale": taken.stale, **taken.owner._asdict()}
 
 
 def _lock_lines(taken: list[targets.Taken], runs: list[Situation], out: Stream) -> Iterator[str]:

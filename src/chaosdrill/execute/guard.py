@@ -9,8 +9,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chaosdrill.ports import CheckAnswer
 
@@ -44,8 +43,7 @@ class Window(Protocol):
         """Return when its newest sample became known, in epoch seconds; None before the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(NamedTuple):
     """Why to abort: `rule` in words, what was seen, and `at` which reading (epoch seconds)."""
 
     rule: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from chaosdrill.execute.sampling import Reading, Sampling
 from chaosdrill.execute.unwind import OpenFault, Tell
@@ -45,8 +45,7 @@ class Lifeline(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """Everything concrete that a run is made of; without a clearance there is no run."""
 
     clock: Clock
@@ -64,8 +63,7 @@ class Parts:
     replay: Callable[[Tell, Callable[[], None]], Sequence[str]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveFault:
+class ActiveFault(NamedTuple):
     """A fault that is on: when it ends by itself, in epoch seconds."""
 
     id: str
@@ -74,8 +72,7 @@ class ActiveFault:
     ends: float
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What is going on this moment, for people who watch. Moments are epoch seconds."""
 
     now: float
@@ -88,8 +85,7 @@ class Snapshot:
     aborting: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What is left of a run: what is still on, in words, and why its record is incomplete, if it is."""
 
     residue: tuple[str, ...] = ()

@@ -8,15 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 State = Literal["proved", "attested", "not needed", "failed", "overridden", "pending"]
 Stage = Literal["before", "during", "after"]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One line of the checklist."""
 
     key: str
@@ -52,8 +50,7 @@ AFTER = (
 ITEMS: Mapping[str, Item] = {item.key: item for item in (*BEFORE, *DURING, *AFTER)}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a person says about an item: that it is done (`attested`), or why it is not needed.
 
     `by` is the person's name, `at` an ISO 8601 date or moment, `words` what they say; `where` names the file
@@ -70,8 +67,7 @@ class Answer:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One piece of machine evidence: what was looked at (`name`), how it came out, and in which words.
 
     `at` in epoch seconds, `took` in seconds; `facts` is JSON. `failed` may carry what to do in `next_step`.
@@ -83,11 +79,10 @@ class Check:
     at: float = 0.0
     took: float = 0.0
     next_step: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """How one item was decided: its state, why in one line, what to do when it failed, and the evidence."""
 
     item: str
@@ -110,11 +105,10 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON, with its title."""
-        return {"title": self.title, **asdict(self)}
+        return {"title": self.title, **self._asdict(), "checks": [check._asdict() for check in self.checks]}
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """What a clearance or an approval is bound to, part by part, each a digest or a readable value.
 
     Parts: experiment, answers, policy, environment, configuration, secrets, options, files, scope. The salted
@@ -135,8 +129,7 @@ class Binding:
         return tuple(name for name in names if self.parts.get(name) != other.get(name))
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalUse:
+class ApprovalUse(NamedTuple):
     """An approval that a clearance rests on: who signed, when, until when, and what it overrides.
 
     `use` counts its starts, this one included; `key` is the signing key's SHA-256.
@@ -154,8 +147,7 @@ class ApprovalUse:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Clearance:
+class Clearance(NamedTuple):
     """The value that lets a run start: what was decided, what it is bound to, and until when it holds."""
 
     run: str
@@ -181,7 +173,7 @@ class Clearance:
             "parts": dict(self.binding.parts),
             "issued": self.issued,
             "expires": self.expires,
-            "approvals": [asdict(use) for use in self.approvals],
+            "approvals": [use._asdict() for use in self.approvals],
             "findings": [finding.as_json() for finding in self.findings],
         }
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, time
+from typing import NamedTuple
 
 from chaosdrill.units import UnitError
 
@@ -19,8 +19,7 @@ POLICY_FILE = "chaosdrill.yaml"
 BESIDE = f".{POLICY_FILE}"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Hours on some days of the week, 0 is Monday; `end` 00:00 means midnight at the end of the day.
 
     A span whose end is before its start goes on past midnight. `text` is as written.
@@ -78,8 +77,7 @@ def _day(word: str, text: str) -> int:
     return DAYS.index(short)
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(NamedTuple):
     """A time without experiments: from the beginning of one day to the end of another, in local time."""
 
     first: date
@@ -87,8 +85,7 @@ class Freeze:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(NamedTuple):
     """When an experiment may run. Empty `allow` means at any time that nothing else forbids.
 
     Inside `off_peak` the item is proved; inside `allow` but not there, somebody has to attest it. `holidays`
@@ -102,8 +99,7 @@ class Windows:
     freezes: tuple[Freeze, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Approvals:
+class Approvals(NamedTuple):
     """How many people have to sign, who may (an allowed-signers file of ssh-keygen), and for how long.
 
     `signers` is an absolute path, empty where nobody signs; `valid_for` in seconds.
@@ -114,8 +110,7 @@ class Approvals:
     valid_for: float = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(NamedTuple):
     """When a system is left alone: after a deviated run (seconds), while alerts fire, in a rollout."""
 
     after_deviation: float = 0.0
@@ -123,8 +118,7 @@ class Quiet:
     deployments: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Notified:
+class Notified(NamedTuple):
     """Who is told before a run, through which addresses (of apprise), and whether somebody has to answer.
 
     `guardians` are the people (names for `ready --as`) and addresses of the small team that is told of an
@@ -139,8 +133,7 @@ class Notified:
     guardians_via: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """Everything that one environment demands.
 
     `system` is what to act on; `source` and `digest` say which bytes the rules come from; `plain_files`
@@ -160,7 +153,7 @@ class Rules:
     approvals: Approvals = Approvals()
     quiet: Quiet = Quiet()
     notified: Notified = Notified()
-    waived: Mapping[str, str] = field(default_factory=dict)
+    waived: Mapping[str, str] = {}
     refuses_waiver: frozenset[str] = frozenset()
     free_disk: int = 50_000_000
 

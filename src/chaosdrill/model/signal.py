@@ -6,7 +6,6 @@ of series, so that the reader, the guard, the verdict and the report never disag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from chaosdrill.units import (
@@ -38,8 +37,7 @@ class Sample(NamedTuple):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One derived series: its unit, and how few samples a window may hold before it says nothing.
 
     `floor` is fixed here where it comes from statistics; 0 means that it follows from the threshold (a share

@@ -10,7 +10,6 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +85,7 @@ def examine(plan: Plan, workshop: Workshop, *, sends: bool = False) -> Decision:
     Its `blocked` says what would refuse a run whatever the checklist says: a hold, or another run.
     """
     decision = gate.decide(_subject(plan, workshop, Team(workshop.open_notifier, sends=sends)))
-    return replace(decision, blocked=_blocked(plan, workshop))
+    return decision._replace(blocked=_blocked(plan, workshop))
 
 
 def _blocked(plan: Plan, workshop: Workshop) -> str:
@@ -126,7 +125,7 @@ def confirm(clearance: Clearance, plan: Plan, workshop: Workshop) -> Clearance:
     from chaosdrill.preflight.approval import spend
 
     question = gate.question_of(_subject(plan, workshop, Team(workshop.open_notifier, sends=False)))
-    return replace(clearance, approvals=spend(question, clearance.approvals, clearance.run))
+    return clearance._replace(approvals=spend(question, clearance.approvals, clearance.run))
 
 
 def signals_of(plan: Plan, workshop: Workshop) -> Mapping[str, Signal]:

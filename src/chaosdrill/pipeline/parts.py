@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chaosdrill.execute.runner import EngineHandle, Lifeline, Runner
 from chaosdrill.model.checklist import Answer, Binding, Check
@@ -40,8 +39,7 @@ class ArmedLifeline(Lifeline, Protocol):
     def done(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a person asked for: a file, and how to play it.
 
     `config` is the policy to use instead of the one beside the experiment; `overrides` are items of the
@@ -53,14 +51,13 @@ class Request:
     actor: str
     environment: str | None = None
     config: Path | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
+    overrides: Mapping[str, str] = {}
     formats: Sequence[str] = ("html", "md", "json", "junit")
     account: str = ""
 
 
-@dataclass(frozen=True)
-class Workshop:
+class Workshop(NamedTuple):
     """Where concrete parts come from; `app` fills it."""
 
     clock: Clock
@@ -81,8 +78,7 @@ class Workshop:
     versions: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A file that was read, with the rules it is under; nothing of it is resolved yet."""
 
     request: Request
@@ -93,8 +89,7 @@ class Draft:
     answers_digest: str
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """An experiment with everything resolved: what will be hit, and what will be watched.
 
     `bind(salt)` computes what a clearance or an approval is bound to.
@@ -126,8 +121,7 @@ class Plan:
         return self.draft.rules
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a run: its folder, its verdict, and what could not be done afterwards."""
 
     folder: RunFolder

@@ -315,7 +315,7 @@ def _check(uses: Sequence[ApprovalUse], bad: Sequence[Rejected], question: Quest
     facts = {
         "need": need,
         "people": people,
-        "uses": [asdict(use) for use in uses],
+        "uses": [use._asdict() for use in uses],
         "rejected": [asdict(one) for one in bad],
     }
     if people >= need:

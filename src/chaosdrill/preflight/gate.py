@@ -7,8 +7,7 @@ because a message about a run that does not come is worse than none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chaosdrill.errors import ChaosdrillError, RunFenced
 from chaosdrill.model.checklist import BEFORE, ApprovalUse, Finding
@@ -39,8 +38,7 @@ APPROVAL = "executive-approval"
 Told = Callable[[Finding], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The findings in the order of the checklist, and the approvals that they rest on.
 
     `blocked` is what else would refuse a run now, in words; '' for nothing, or where nobody asked.
@@ -129,11 +127,11 @@ def _safely(item: str, check: Callable[[Subject], Finding], subject: Subject) ->
 
 def _not_yet(subject: Subject) -> Finding:
     """Say what needs nobody to be told, and tell nobody: other items stand in the way."""
-    silent = replace(subject, team=replace(subject.team, sends=False, record=None))
+    silent = subject._replace(team=subject.team._replace(sends=False, record=None))
     finding = team_notified(silent)
     if finding.state != "pending":
         return finding
-    return replace(finding, said="nobody was told yet: other items stand in the way")
+    return finding._replace(said="nobody was told yet: other items stand in the way")
 
 
 class _Approvals:
@@ -167,13 +165,13 @@ class _Approvals:
         if reason is None or finding.state != "failed":
             return finding
         if finding.item == APPROVAL:
-            return replace(finding, next_step=finding.next_step or "approvals can't be overridden")
+            return finding._replace(next_step=finding.next_step or "approvals can't be overridden")
         by = self._look().overrides.get(finding.item)
         if by is None:
             hint = f"nobody who may has signed for overriding it (approve --override {finding.item})"
-            return replace(finding, next_step=f"{hint}; {finding.next_step}".rstrip("; "))
+            return finding._replace(next_step=f"{hint}; {finding.next_step}".rstrip("; "))
         said = f"{finding.said}; overridden: {reason}"
-        return replace(finding, state="overridden", said=said, next_step="", by=by)
+        return finding._replace(state="overridden", said=said, next_step="", by=by)
 
     def _look(self) -> Verified:
         # Imported here: it starts ssh-keygen, and most environments ask for no signatures.

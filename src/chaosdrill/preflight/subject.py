@@ -7,9 +7,8 @@ apart from the two that say so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chaosdrill.model.checklist import Answer, Binding, Check
 from chaosdrill.model.policy import Rules
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 UNKNOWN_LENGTH = 60.0
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(NamedTuple):
     """What stands in the Chaos Toolkit part of the file: its hypothesis, and actions that are not ours."""
 
     title: str = ""
@@ -36,22 +34,20 @@ class Outline:
     rollbacks: int = 0
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """Who asked for the run, of which file and with which options, and which items to go past, and why."""
 
     actor: str
     source: Path
     home: Path
     approvals: Path
-    options: Mapping[str, Any] = field(default_factory=dict)
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
+    overrides: Mapping[str, str] = {}
     config: Path | None = None
     account: str = ""
 
 
-@dataclass(frozen=True)
-class Team:
+class Team(NamedTuple):
     """How people are told and waited for. `record` is None where nothing may be sent, and nobody waits.
 
     `stop` returns why waiting is over, '' to go on; it is asked ten times a second.
@@ -63,8 +59,7 @@ class Team:
     sends: bool = True
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """How the system to act on is asked. `touched` is False for a file that names no system of ours."""
 
     clock: Clock
@@ -76,8 +71,7 @@ class Surroundings:
     firing: Callable[[str], Check]
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """One planned run, and what is around it."""
 
     title: str

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -29,7 +29,7 @@ ANSWERS = "answers.jsonl"
 ASKED = (*DURING, *AFTER)
 #: What an answer must carry besides its words.
 NEEDS: Mapping[str, str] = {"findings": "owner", "learnings-shared": "link"}
-_FIELDS = tuple(field.name for field in fields(Answer))
+_FIELDS = Answer._fields
 
 
 def add(folder: RunFolder, answer: Answer) -> None:

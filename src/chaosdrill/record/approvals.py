@@ -15,8 +15,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from chaosdrill.errors import RecordUnusable, Refused
 from chaosdrill.record.running import state_home
@@ -26,8 +26,7 @@ FOLDER, USES, REVOKED = "approvals", "uses.jsonl", ".revoked.json"
 LARGEST = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One file with an approval: the text that was signed, the signature, or why it can't be read."""
 
     path: Path
@@ -41,8 +40,7 @@ class Stored:
         return identity(self.statement) if self.statement else self.path.name
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """One start that an approval let happen: by its text's whole SHA-256, the run, and the very targets."""
 
     approval: str
@@ -127,7 +125,7 @@ class Book:
 
     def add(self, use: Use) -> None:
         """Write down one use, on disk before this returns; inside `locked`. Raises Refused."""
-        line = (json.dumps(asdict(use), ensure_ascii=False) + "\n").encode()
+        line = (json.dumps(use._asdict(), ensure_ascii=False) + "\n").encode()
         for path in self._paths:
             file = _open(path)
             try:

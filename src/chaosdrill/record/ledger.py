@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill.errors import RecordUnusable, Refused, RunFenced
 from chaosdrill.ports import Clock
@@ -52,8 +52,7 @@ class Entry:
         return self.state != UNDONE or bool(self.residue)
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(NamedTuple):
     """The line after which a run injects nothing: by whom, why, and when (epoch seconds)."""
 
     by: str
@@ -61,8 +60,7 @@ class Fence:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Undoing:
+class Undoing(NamedTuple):
     """How an undo came out: when the fault was stopped (epoch seconds), and what was still found of it."""
 
     ended: float

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +31,7 @@ class Process(NamedTuple):
 NOBODY = Process(0, "")
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRun:
+class LiveRun(NamedTuple):
     """A run that was started and has not ended: alive, or `lost` when its runner is gone.
 
     A lost run is `watched` for as long as its watchdog lives, which undoes it and then records it.

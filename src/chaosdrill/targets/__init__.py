@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill.errors import Refused
 from chaosdrill.ports import Lever, Locks, Owner, Rollouts, Strays, Target
@@ -54,8 +53,7 @@ def open_locks(territory: str) -> Locks:
     return FileLocks(_place(territory) / RUN_LOCK, f"the {territory}")
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A target that a run has, or had when it died: `system` is empty for an experiment file."""
 
     system: str

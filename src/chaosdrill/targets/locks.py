@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from time import sleep
 
@@ -61,7 +60,7 @@ class FileLocks:
             os.close(descriptor)
             raise self._stale(left)
         try:
-            data = json.dumps(asdict(owner)).encode()
+            data = json.dumps(owner._asdict()).encode()
             if os.pwrite(descriptor, data, 0) != len(data):
                 raise OSError(28, "no space left on device")
             os.fsync(descriptor)
@@ -246,7 +245,7 @@ class FileLever:
             fresh = path.with_name(f".{path.name}.{os.getpid()}")
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                fresh.write_text(json.dumps(asdict(hold)), "utf-8")
+                fresh.write_text(json.dumps(hold._asdict()), "utf-8")
                 fresh.replace(path)
             except OSError as problem:
                 problems.append(f"{path}: {problem.strerror}")

@@ -113,7 +113,7 @@ def another_process_can_stop(case: FaultCase) -> None:
 
 def the_target_ends_it_in_time(case: FaultCase) -> None:
     """Started by a process that dies at once, it is on, and goes off after its duration by itself."""
-    short = replace(case, spec=replace(case.spec, duration=case.short))
+    short = replace(case, spec=case.spec._replace(duration=case.short))
     fault, record = _prepared(short)
     _elsewhere(_ELSEWHERE_THEN_DIE, case.factory, "start", record)
     _require(bool(fault.residue(record)), "it was not on after its starter had died")

@@ -6,8 +6,7 @@ A live value looks at the last seconds only, so being on the wrong side now is a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chaosdrill.execute.sampling import Reading
 from chaosdrill.model.signal import SERIES, format_value
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _WRONG = {"above": "under", "at_least": "under", "below": "over", "at_most": "over", "equals": "off"}
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The criteria and stop conditions of one run, by signal."""
 
     criteria: tuple[Criterion, ...] = ()
@@ -36,7 +34,7 @@ class Limits:
 
     def during(self, phase: str) -> Limits:
         """Return the same limits, as they count in this phase of the run."""
-        return replace(self, phase=phase)
+        return self._replace(phase=phase)
 
     def state(self, reading: Reading) -> str:
         """Return 'ok', 'under', 'over', 'off' (not equal), 'abort' (a stop condition's side) or 'no data'.

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +66,7 @@ def rules_of(
     told = spec.checklist.team_notified
     notified = (*place, "checklist", "team-notified")
     given = {**own.waived, **_waived(spec)}
-    return replace(
-        own,
+    return own._replace(
         system=spec.target,
         source=str(document.source),
         digest=hashlib.sha256(document.content).hexdigest(),
