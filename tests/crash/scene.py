@@ -34,11 +34,11 @@ def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any
     raise AssertionError(f"{what} did not happen within {patience:g} s")
 
 
-def experiment(place: Path, *, kind: str = "network_latency", seconds: float = FAULT_SECONDS) -> str:
+def experiment(place: Path, *, seconds: float = FAULT_SECONDS) -> None:
     """Write a file with one fault and one rollback, without a baseline to wait for."""
-    arguments: dict[str, Any] = {"duration": f"{seconds} s"}
-    arguments |= {"delay": "5 ms"} if kind == "network_latency" else {"target": "payment-api"}
-    fault = {"type": "python", "module": "chaosdrill.actions", "func": kind, "arguments": arguments}
+    arguments = {"duration": f"{seconds} s", "delay": "5 ms"}
+    provider = {"type": "python", "module": "chaosdrill.actions", "func": "network_latency"}
+    fault = {**provider, "arguments": arguments}
     mark = {"type": "process", "path": "touch", "arguments": str(place / "rolled-back")}
     path = place / "experiment.json"
     path.write_text(
@@ -51,7 +51,6 @@ def experiment(place: Path, *, kind: str = "network_latency", seconds: float = F
             }
         )
     )
-    return str(path)
 
 
 @dataclass
@@ -68,10 +67,19 @@ class Scene:
 
     # ---- before
 
-    def start(self, *arguments: str, kind: str = "network_latency") -> None:
-        """Start the run in a process group of its own; it stands still at `step`."""
+    def start(self) -> None:
+        """Write the file and start the run."""
+        self.write()
+        self.begin()
+
+    def write(self) -> None:
+        """Write the file that is to be run."""
         self.line.place.mkdir(parents=True, exist_ok=True)
-        file = experiment(self.line.place, kind=kind, seconds=self.seconds)
+        experiment(self.line.place, seconds=self.seconds)
+
+    def begin(self, *arguments: str) -> None:
+        """Start the run in a process group of its own; it stands still at `step`."""
+        file = str(self.line.place / "experiment.json")
         stop = {"CHAOSDRILL_FAILPOINT": f"{self.line.place}:{self.step}"} if self.step else {}
         self.process = subprocess.Popen(
             [str(BIN / "chaosdrill"), "run", "--json", "--report", "none", *arguments, file],
