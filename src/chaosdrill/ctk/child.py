@@ -7,6 +7,7 @@ thread for Chaos Toolkit's signals; commands are read by a second one.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ import queue
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -279,5 +281,21 @@ def main() -> int:
     return EngineProcess(events, clock).serve()
 
 
+def _leave(code: int) -> None:
+    """End at once, without taking the interpreter apart: the runner waits for this process.
+
+    What activities have registered for the end is run, and threads that must not be cut off are waited for.
+    """
+    others = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    if others:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

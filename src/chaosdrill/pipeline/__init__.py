@@ -50,7 +50,7 @@ def conduct(request: Request, workshop: Workshop, watcher: Watcher) -> Outcome:
     injected; afterwards whatever happens is a verdict.
     """
     # What the end needs takes as long to load as the beginning: it loads while the engine does, and plays.
-    threading.Thread(target=_load_conclusion, name="loading", daemon=True).start()
+    threading.Thread(target=_load_conclusion, args=(request.formats,), name="loading", daemon=True).start()
     drafted = draft(request)
     try:
         planned = plan(drafted, workshop)
@@ -198,6 +198,8 @@ def _replay(
     return replay.play(plan.orders, os.getcwd(), turn)[1]  # noqa: PTH109
 
 
-def _load_conclusion() -> None:
-    import_module("chaosdrill.verdict")
-    import_module("chaosdrill.report.document")
+def _load_conclusion(formats: Sequence[str]) -> None:
+    for name in ("chaosdrill.verdict", "chaosdrill.record.evidence"):
+        import_module(name)
+    report = import_module("chaosdrill.report")
+    report.load(formats)

@@ -47,6 +47,14 @@ def write(folder: RunFolder, formats: Sequence[str]) -> list[Path]:
     return paths
 
 
+def load(formats: Sequence[str]) -> None:
+    """Import what `write` will need for these formats, so that it need not be waited for then."""
+    import_module("chaosdrill.report.document")
+    for name in formats:
+        if name in FORMATS:
+            import_module(FORMATS[name])
+
+
 def _writable(text: str) -> str:
     """Return `text` without lone surrogates: a probe may return them, and UTF-8 has no place for them."""
     return text.encode("utf-8", "replace").decode("utf-8")
