@@ -53,6 +53,8 @@ def test_a_dead_engines_rollback_that_fails_is_residue(scene: NewScene, tmp_path
     assert verdict["word"] == "RESIDUE LEFT"
     assert "rollback put-it-back failed" in verdict["why"]
     answer = killed.line("recover", str(killed.folder))
+    assert (answer.code, "--clean" in answer.err) == (6, True)
+    answer = killed.line("recover", str(killed.folder), "--clean", "there was nothing to put back")
     assert answer.code == 0
     assert not (killed.sandbox.directory / "run.lock").exists()
 

@@ -38,10 +38,11 @@ WATCHDOG = "watchdog"
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--clean", metavar="TEXT", default="", help="What you put right by hand; it is recorded.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found and done as JSON.")
 @click.option("--by", hidden=True, default="", help="Who does it; the watchdog says so.")
 @click.pass_context
-def recover(ctx: click.Context, run: str | None, as_json: bool, by: str) -> int:
+def recover(ctx: click.Context, run: str | None, clean: str, as_json: bool, by: str) -> int:
     """Undo what runs left on whose process is gone, prove it, and record how they ended.
 
     RUN is an id, a part of one, or a run folder; without it, every lost run is recovered, and faults on the
@@ -51,9 +52,14 @@ def recover(ctx: click.Context, run: str | None, as_json: bool, by: str) -> int:
     \b
     chaosdrill recover
     chaosdrill recover a1b2
+    chaosdrill recover a1b2 --clean "removed the rule by hand"
     """
+    if clean and run is None:
+        raise UsageError(
+            "--clean is about one run", next_step="say which: chaosdrill recover RUN --clean TEXT"
+        )
     told = _told(sys.stdin.read()) if by == WATCHDOG else {}
-    work = _Recovering(stdout(forgiving=True), as_json=as_json, by=by, told=told)
+    work = _Recovering(stdout(forgiving=True), as_json=as_json, by=by, told={**told, "clean": clean})
     if run is not None:
         work.one(_find(run, place.home(ctx.obj["home"])))
         return work.say()
@@ -148,14 +154,16 @@ class _Recovering:
 
     def _brought_to_its_end(self, folder: Path) -> Recovery:
         from chaosdrill import app
+        from chaosdrill.pipeline.recovering import Told
         from chaosdrill.pipeline.recovering import recover as bring_to_its_end
 
-        return bring_to_its_end(
-            RunFolder(folder),
-            app.recovery_tools(),
-            by=self.by or place.actor(),
-            request=self.told.get("request"),
+        told = Told(
             why=str(self.told.get("why", "")),
+            request=self.told.get("request"),
+            clean=str(self.told.get("clean", "")),
+        )
+        return bring_to_its_end(
+            RunFolder(folder), app.recovery_tools(), by=self.by or place.actor(), told=told
         )
 
     def _leave_it_to_the_watchdog(self, folder: Path) -> None:
@@ -218,10 +226,10 @@ class _Recovering:
             self._line("no run was lost; nothing to recover")
         if not self.left:
             return Exit.HELD
-        again = f" {short_name(self.runs[0]['run'])}" if len(self.runs) == 1 else ""
+        which = short_name(self.runs[0]["run"]) if len(self.runs) == 1 else "RUN"
         raise StillOn(
             f"{count(len(self.left), 'thing')} may still be on: {names(self.left)}",
-            next_step=f"end it by hand, or take the system down; then again: chaosdrill recover{again}",
+            next_step=f"put it right by hand, then say so: chaosdrill recover {which} --clean TEXT",
         )
 
     def _line(self, text: str) -> None:

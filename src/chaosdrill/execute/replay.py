@@ -19,6 +19,7 @@ from chaosdrill.execute.unwind import Tell
 from chaosdrill.ports import Clock
 from chaosdrill.record import journal
 from chaosdrill.record.folder import ENGINE, JOURNAL, RunFolder
+from chaosdrill.record.outcome import refused
 
 #: How long the rollbacks may take together, in seconds; then the engine is ended by force.
 LIMIT = 300.0
@@ -46,17 +47,23 @@ class Replay:
         self._tell = tell
 
     def play(
-        self, request: Mapping[str, Any], cwd: str, turn: Callable[[], None] = lambda: None
+        self,
+        request: Mapping[str, Any],
+        cwd: str,
+        turn: Callable[[], None] = lambda: None,
+        *,
+        failed_too: bool = False,
     ) -> tuple[list[str], list[str]]:
         """Play what is missing; return the names of what was played, and what is residue, in words.
 
-        Does nothing when the engine had not been told to play the file, or stopped at a gate that was not
-        met: then nothing was done that rollbacks would undo. `turn` is called about five times a second.
+        `failed_too` plays what had failed once more. Does nothing when the engine had not been told to play
+        the file, or stopped at a gate that was not met: then nothing was done that rollbacks would undo.
+        `turn` is called about five times a second.
         """
         events = journal.read(self._folder.file(JOURNAL))
         if not _began(events):
             return [], []
-        skip = sorted(_ended(events) | self._journalled())
+        skip = sorted(_ended(events, failed_too=failed_too) | self._journalled(failed_too=failed_too))
         try:
             engine = self._open_engine(cwd)
         except EngineFailed as problem:
@@ -103,13 +110,18 @@ class Replay:
                 return played, residue + left_out
         return played, [*residue, self._unplayed(f"they took longer than {LIMIT:g} s")]
 
-    def _journalled(self) -> set[int]:
+    def _journalled(self, *, failed_too: bool) -> set[int]:
         """Return the places that the engine's own journal has, in case it outlived the runner."""
         try:
             runs = json.loads(self._folder.file(ENGINE).read_text("utf-8")).get("rollbacks") or ()
         except (OSError, ValueError, AttributeError):
             return set()
-        return {place for place, run in enumerate(runs) if run.get("status")}
+        return {
+            place
+            for place, run in enumerate(runs)
+            if run.get("status")
+            and not (failed_too and (run["status"] != "succeeded" or refused(run)))
+        }
 
     def _readable(self, request: Mapping[str, Any], cwd: str) -> Mapping[str, Any]:
         """Return the request with the bytes of then as its source: the original, or the folder's copy."""
@@ -141,9 +153,12 @@ def _began(events: list[journal.Event]) -> bool:
     return all(event.get("met") for event in gate)
 
 
-def _ended(events: list[journal.Event]) -> set[int]:
+def _ended(events: list[journal.Event], *, failed_too: bool) -> set[int]:
     return {
         int(event["place"])
         for event in events
-        if event["event"] == "activity.ended" and event.get("section") == "rollbacks" and "place" in event
+        if event["event"] == "activity.ended"
+        and event.get("section") == "rollbacks"
+        and "place" in event
+        and (event.get("status") == "succeeded" or not failed_too)
     }

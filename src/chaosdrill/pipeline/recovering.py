@@ -67,20 +67,31 @@ class Recovery:
     verdict: Verdict | None = None
 
 
-def recover(
-    folder: RunFolder, tools: Tools, *, by: str, request: Mapping[str, Any] | None = None, why: str = ""
-) -> Recovery:
+@dataclass(frozen=True)
+class Told:
+    """What whoever asks for a recovery knows: `why` the runner was lost, and what the folder can't say.
+
+    `request` is what the engine was asked to prepare (the folder's own has no secrets); `clean` a person's
+    word that what could not be undone was put right by hand.
+    """
+
+    why: str = ""
+    request: Mapping[str, Any] | None = None
+    clean: str = ""
+
+
+def recover(folder: RunFolder, tools: Tools, *, by: str, told: Told = Told()) -> Recovery:
     """Bring the run in `folder` to its end: everything undone, or named as residue; judged and sealed.
 
     In this order: fence the ledger; end the orphaned engine; undo what the ledger says is open; end what the
     target itself knows of this run; play the rollbacks that have not ended; judge, seal and report as aborted
     (runner lost); forget the run in the registry and clear its stale lock, when it is clean. Right when
     called twice, and at the same time from two processes: the second waits, and finds it done (`needed`
-    False).
+    False). A run that was recorded with something left on is tried once more: its faults, and its rollbacks
+    that failed.
 
-    `by` is who does it ('watchdog', or a person's name), `why` how the runner was lost where that is known,
-    `request` what the engine was asked to prepare, where somebody still knows it (the folder's own has no
-    secrets). A folder that is gone is not an error: then the target alone is asked.
+    `by` is who does it: 'watchdog', or a person's name. A folder that is gone is not an error: then the
+    target alone is asked.
 
     Raises Refused when the run's own process is alive and the watchdog has not fenced it (abort it instead),
     and RecordUnusable when the folder can't be read or written.
@@ -91,8 +102,8 @@ def recover(
         facts = folder.facts()
         recovering = _Recovering(folder, tools, by, facts)
         if facts.get("state") == "sealed":
-            return recovering.again()
-        return recovering.through(request, why)
+            return recovering.again(told)
+        return recovering.through(told.request, told.why)
 
 
 class _Recovering:
@@ -141,7 +152,7 @@ class _Recovering:
             verdict=outcome.verdict,
         )
 
-    def again(self) -> Recovery:
+    def again(self, told: Told) -> Recovery:
         """Look at a run that was recorded to its end: only what was left on then is to be undone."""
         from chaosdrill.model.run import Verdict
 
@@ -161,19 +172,24 @@ class _Recovering:
             undone.append(words)
             residue += [f"{words}: {what}" for what in left]
         strays, left_on = self._strays()
-        residue += left_on
-        done = {"by": self._by, "at": iso(self._tools.clock.now()), "undone": undone, "residue": residue}
-        if undone or strays:
-            # Beside the seal, which stays as it was: run.json is in no checksum.
-            self._folder.update_facts(recovered=done)
-        self._settle(clean=not residue)
         verdict = Verdict.read(self._facts["verdict"]) if self._facts.get("verdict") else None
-        failed = verdict is not None and verdict.cleanup.state == "failed"
+        failed = verdict is not None and verdict.cleanup.state == "failed" and not self._settled()
+        played, unplayed = self._replay(told.request, once_more=True) if failed else ([], [])
+        residue = [*residue, *left_on, *unplayed]
+        if undone or strays or failed:
+            done = {"by": self._by, "at": iso(self._tools.clock.now()), "undone": [*undone, *strays, *played]}
+            # Beside the seal, which stays as it was: run.json is in no checksum.
+            self._folder.update_facts(recovered={**done, "residue": residue, "clean": told.clean})
         notes = (f"when it was recorded: {verdict.cleanup.text}",) if verdict and failed else ()
+        if residue and told.clean:
+            notes = (*notes, *(f"put right by hand ({told.clean}): {what}" for what in residue))
+            residue = []
+        self._settle(clean=not residue)
         return Recovery(
             run=self._folder.id,
-            needed=bool(undone or strays),
+            needed=bool(undone or strays or failed),
             undone=(*undone, *strays),
+            played=tuple(played),
             residue=tuple(residue),
             notes=notes,
             verdict=verdict,
@@ -190,6 +206,11 @@ class _Recovering:
         return Recovery(
             run=self._folder.id, needed=True, undone=tuple(undone), residue=tuple(residue), notes=(note,)
         )
+
+    def _settled(self) -> bool:
+        """Return whether an earlier recovery has proved the run clean, or a person has given their word."""
+        before = self._facts.get("recovered") or {}
+        return bool(before) and (not before.get("residue") or bool(before.get("clean")))
 
     # ---- steps
 
@@ -264,11 +285,16 @@ class _Recovering:
     def _of_this_run(self, strays: Strays) -> list[Mapping[str, Any]]:
         return [stray for stray in strays.strays() if stray.get("run") == self._folder.id]
 
-    def _replay(self, request: Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
-        replay = Replay(self._folder, self._tools.open_engine, self._tools.clock, self._tell)
+    def _replay(
+        self, request: Mapping[str, Any] | None, *, once_more: bool = False
+    ) -> tuple[list[str], list[str]]:
+        # Behind the seal nothing is journalled any more; `recovered` in run.json says what was done.
+        tell = _told_nobody if once_more else self._tell
+        replay = Replay(self._folder, self._tools.open_engine, self._tools.clock, tell)
         known = request or self._told.get("request") or {}
         cwd = str(self._told.get("cwd") or "")
-        return replay.play(known, cwd if os.path.isdir(cwd) else os.getcwd())  # noqa: PTH109, PTH112
+        place = cwd if os.path.isdir(cwd) else os.getcwd()  # noqa: PTH109, PTH112
+        return replay.play(known, place, failed_too=once_more)
 
     def _settle(self, *, clean: bool) -> None:
         """Forget a run of which nothing is left on; any other stays known, and keeps its lock."""
@@ -302,6 +328,10 @@ def _alone(folder: RunFolder) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _told_nobody(event: str, *, at: float | None = None, **facts: Any) -> None:
+    del event, at, facts
 
 
 def _facts(entry: Entry) -> Mapping[str, Any]:
