@@ -119,8 +119,7 @@ class Replay:
         return {
             place
             for place, run in enumerate(runs)
-            if run.get("status")
-            and not (failed_too and (run["status"] != "succeeded" or refused(run)))
+            if run.get("status") and not (failed_too and (run["status"] != "succeeded" or refused(run)))
         }
 
     def _readable(self, request: Mapping[str, Any], cwd: str) -> Mapping[str, Any]:
