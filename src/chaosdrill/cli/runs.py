@@ -160,7 +160,7 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     for line in listed("refused", map(clean, refused.get("reasons") or ()), out) if not findings else ():
         out.line(line)
     for heading, items in (("Checklist", findings), ("During and after", answers.findings(folder))):
-        for line in ("", heading, *checklist(items, out)) if items else ():
+        for line in ("", heading, *checklist(items, out, brief=True)) if items else ():
             out.line(line)
     out.line()
     origin = from_iso(facts["started"])

@@ -11,9 +11,8 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +25,7 @@ NAME = "ledger.jsonl"
 INTENDED, ACTIVE, UNDONE, FENCED = "intended", "active", "undone", "fenced"
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One fault as the ledger tells it. Moments are epoch seconds."""
 
     id: str
@@ -44,7 +42,7 @@ class Entry:
     residue: tuple[str, ...] = ()
     how: str = ""
     error: str = ""
-    steps: dict[str, float] = field(default_factory=dict)
+    steps: Mapping[str, float] = {}
 
     @property
     def open(self) -> bool:
@@ -212,6 +210,7 @@ def fences(ledger: Path | int) -> list[Fence]:
 def entries(ledger: Path | int) -> list[Entry]:
     """Return every fault in the ledger at a path or descriptor in order, passing over torn lines."""
     found: dict[str, Entry] = {}
+    steps: dict[str, dict[str, float]] = {}
     for row in _rows(ledger):
         state, moment = row.get("state"), float(row.get("t", 0.0))
         if state == INTENDED:
@@ -224,17 +223,22 @@ def entries(ledger: Path | int) -> list[Entry]:
                 hit=tuple(row.get("hit", ())),
                 duration=float(row.get("duration", 0.0)),
                 record=row.get("record", {}),
+                steps=steps.setdefault(row["id"], {}),
             )
         entry = found.get(row.get("id", ""))
         if entry is None or not isinstance(state, str):
             continue
-        entry.steps.setdefault(state, moment)
+        steps[entry.id].setdefault(state, moment)
         if state == ACTIVE and entry.state == INTENDED:
-            entry.state, entry.started = ACTIVE, moment
+            found[entry.id] = entry._replace(state=ACTIVE, started=moment)
         elif state == UNDONE:
-            entry.state, entry.ended = UNDONE, float(row.get("ended", moment))
-            entry.residue = tuple(row.get("residue", ()))
-            entry.how, entry.error = row.get("how", ""), row.get("error", "")
+            found[entry.id] = entry._replace(
+                state=UNDONE,
+                ended=float(row.get("ended", moment)),
+                residue=tuple(row.get("residue", ())),
+                how=row.get("how", ""),
+                error=row.get("error", ""),
+            )
     return list(found.values())
 
 

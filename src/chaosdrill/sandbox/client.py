@@ -13,9 +13,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill.clock import SystemClock
 from chaosdrill.errors import FaultFailed, Refused, TargetUnreachable
@@ -32,8 +31,7 @@ FIX_WITHIN = 60.0
 DOWN_WITHIN = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(NamedTuple):
     """A sandbox that is up."""
 
     directory: Path

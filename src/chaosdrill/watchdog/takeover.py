@@ -11,9 +11,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaosdrill import faults
 from chaosdrill.clock import SystemClock
@@ -22,15 +21,14 @@ from chaosdrill.execute.orphan import end_engine
 from chaosdrill.execute.unwind import unwind
 from chaosdrill.record.failpoint import reached
 from chaosdrill.record.ledger import NAME, Ledger
-from chaosdrill.record.running import NOBODY, Process, birth
+from chaosdrill.record.running import Process, birth
 
 BY = "watchdog"
 #: Only there when something went wrong.
 LOG = "watchdog.log"
 
 
-@dataclass
-class Orders:
+class Orders(NamedTuple):
     """What to do when the runner is gone: `locks` are held open."""
 
     folder: Path
@@ -40,8 +38,6 @@ class Orders:
     cwd: str
     territory: str = ""
     locks: Sequence[int] = ()
-    complaints: list[str] = field(default_factory=list)
-    over: bool = False
 
     @classmethod
     def of(cls, told: Mapping[str, Any], locks: Sequence[int], clock: SystemClock) -> Orders:
@@ -65,14 +61,8 @@ class Orders:
             orders.complain(str(problem))
         return orders
 
-    @classmethod
-    def none(cls) -> Orders:
-        """Return orders for a run that was over before it began."""
-        return cls(Path("/"), NOBODY, Ledger(Path("/dev/null"), SystemClock()), {}, "/")
-
     def complain(self, what: str) -> None:
         """Write what went wrong where a person will look: into watchdog.log in the run folder."""
-        self.complaints.append(what)
         with suppress(OSError), (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(what.rstrip() + "\n")
 

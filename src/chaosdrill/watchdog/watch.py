@@ -37,6 +37,7 @@ class Watch:
         self._heard = b""
         self._descriptors: list[int] = []
         self._orders: Orders | None = None
+        self._over = False
         self._patience = 0.0
         self._silent_from: float | None = None
 
@@ -45,7 +46,7 @@ class Watch:
         while True:
             late = self._wait()
             hung_up = not self._listen()
-            if self._orders is not None and self._orders.over:
+            if self._over:
                 return 0
             if hung_up:
                 return self._lost(f"process {self._runner} ended before its run was recorded")
@@ -97,8 +98,7 @@ class Watch:
         elif word == b"R":
             self._silent_from = None
         elif word == b"D":
-            self._orders = self._orders or Orders.none()
-            self._orders.over = True
+            self._over = True
 
     def _lost(self, why: str) -> int:
         if self._orders is None:

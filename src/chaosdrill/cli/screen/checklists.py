@@ -24,8 +24,15 @@ _MARKS = {
 }
 
 
-def checklist(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
-    """Yield the lines of the checklist: an item and its state, then why, and what to do about it."""
+#: What needs no explanation where there is little room: a machine has looked, or the policy says so.
+_SETTLED = ("proved", "not needed")
+
+
+def checklist(findings: Sequence[Finding], out: Stream, *, brief: bool = False) -> Iterator[str]:
+    """Yield the lines of the checklist: an item and its state, then why, and what to do about it.
+
+    `brief` leaves out why an item was proved or is not needed; the report has it.
+    """
     for number, finding in enumerate(findings, 1):
         mark, plain, colour = _MARKS[finding.state]
         word = finding.state.upper() if finding.state in ("failed", "overridden") else finding.state
@@ -36,6 +43,8 @@ def checklist(findings: Sequence[Finding], out: Stream) -> Iterator[str]:
         by = f" by {clean(finding.by)}" if finding.by else ""
         at = f", {clean(finding.at)}" if finding.at else ""
         yield f"{number:>2}  {out.paint(finding.title, bold=True)}: {painted}{by}{at}"
+        if brief and finding.state in _SETTLED:
+            continue
         yield fill(clean(finding.said), out.columns, "    ")
         if finding.next_step:
             yield fill(clean(finding.next_step), out.columns, "    to do: ")
