@@ -215,8 +215,10 @@ def test_an_action_that_fails_with_a_secret_in_its_words_tells_none(careless: Co
     answer = _run(careless)
     assert answer.code == Exit.RESIDUE, "its rollback fails as well"
     assert "can't log in with" in answer.out
-    recovered = careless("recover")
-    assert not _leaks(careless, answer.out, answer.err, recovered.out, recovered.err)
+    word = f"logged in with {PLANTED['secret']} and put it back"
+    recovered = [careless("recover"), careless("recover", _folder(careless).name, "--clean", word)]
+    assert [r.code for r in recovered] == [Exit.RESIDUE, Exit.HELD], recovered
+    assert not _leaks(careless, answer.out, answer.err, *(r.out + r.err for r in recovered))
 
 
 def test_a_run_tells_no_secret_while_it_goes_on_nor_when_it_is_aborted(careless: CommandLine) -> None:

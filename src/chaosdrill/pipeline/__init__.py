@@ -134,7 +134,18 @@ def _territory(plan: Plan) -> str:
 
 def _for_recovery(plan: Plan) -> Mapping[str, object]:
     """Return what is needed to finish the run when every process of it is gone, say after a reboot."""
-    return {"cwd": os.getcwd(), "territory": _territory(plan), "request": dict(plan.orders)}  # noqa: PTH109
+    return {
+        "cwd": os.getcwd(),  # noqa: PTH109
+        "territory": _territory(plan),
+        "request": dict(plan.orders),
+        "rollbacks": _rollbacks(plan),
+    }
+
+
+def _rollbacks(plan: Plan) -> int:
+    """Return how many rollbacks the file declares."""
+    node = plan.file.document.root.get("rollbacks")
+    return len(node.items) if node is not None else 0
 
 
 def _orders(plan: Plan, folder: RunFolder, workshop: Workshop) -> Mapping[str, object]:
@@ -191,6 +202,8 @@ def execute(
 def _replay(
     plan: Plan, folder: RunFolder, workshop: Workshop, tell: Tell, turn: Callable[[], None]
 ) -> Sequence[str]:
+    if not _rollbacks(plan):
+        return ()
     # Loaded only when an engine has died.
     from chaosdrill.execute.replay import Replay
 

@@ -288,6 +288,8 @@ class _Recovering:
     def _replay(
         self, request: Mapping[str, Any] | None, *, once_more: bool = False
     ) -> tuple[list[str], list[str]]:
+        if self._told.get("rollbacks") == 0:
+            return [], []
         # Behind the seal nothing is journalled any more; `recovered` in run.json says what was done.
         tell = _told_nobody if once_more else self._tell
         replay = Replay(self._folder, self._tools.open_engine, self._tools.clock, tell)
