@@ -13,6 +13,7 @@ help:
 	@echo "make soak    kill KILLS=1000 runs at random instants; nothing may stay on"
 	@echo "make lint    check style, types and layers"
 	@echo "make bench   measure the speed beside Chaos Toolkit's own"
+	@echo "make soak    kill a run at KILLS=1000 random instants and look what is left on"
 	@echo "make wheel   build dist/chaosdrill-*.whl"
 
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
