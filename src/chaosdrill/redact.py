@@ -6,13 +6,10 @@ of an exception. Values shorter than four characters are left alone, for they wo
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
-from urllib.parse import quote
 
 MASK = "•••"
 _SHORTEST = 4
@@ -41,9 +38,7 @@ class Redactor:
         lines = [line for value in given if "\n" in value for line in value.splitlines()]
         for value in (*given, *(line for line in lines if len(line) >= _SHORTEST_GUESSED)):
             if len(value) >= _SHORTEST:
-                encoded = base64.b64encode(value.encode()).decode()
-                escaped = json.dumps(value, ensure_ascii=False)[1:-1]
-                forms |= {value, quote(value, safe=""), encoded, encoded.rstrip("="), escaped, escape(value)}
+                forms |= _forms_of(value)
         # The longest first, or a secret that contains another would leave its rest standing.
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -67,6 +62,17 @@ class Redactor:
         if isinstance(value, bytes):
             return self.text(value.decode("utf-8", errors="replace"))
         return value
+
+
+def _forms_of(value: str) -> set[str]:
+    # Imported where there is a secret: most runs have none, and html alone costs as much as a small module.
+    import base64
+    from html import escape
+    from urllib.parse import quote
+
+    encoded = base64.b64encode(value.encode()).decode()
+    escaped = json.dumps(value, ensure_ascii=False)[1:-1]
+    return {value, quote(value, safe=""), encoded, encoded.rstrip("="), escaped, escape(value)}
 
 
 def secret_values(secrets: Any) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 from pathlib import Path
 
 
@@ -21,7 +20,7 @@ def actor() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = f"uid-{os.getuid()}"
-    return f"{user}@{platform.node()}"
+    return f"{user}@{os.uname().nodename}"
 
 
 def account() -> str:
