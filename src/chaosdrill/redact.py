@@ -15,12 +15,12 @@ MASK = "•••"
 _SHORTEST = 4
 #: Values that only their names give away are masked from this length on: `AUTH=true` is no secret.
 _SHORTEST_GUESSED = 8
-_SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|cookie"
-    r"|signature|webhook",
-    re.IGNORECASE,
+#: Without hyphens and underscores, because `API_KEY`, `api-key` and `apikey` are one.
+_SECRET_WORDS = (
+    *("passw", "passphrase", "secret", "token", "apikey", "privatekey", "accesskey", "credential"),
+    *("authorization", "cookie", "signature", "webhook"),
 )
-_USER_INFO = re.compile(r"://([^/@\s:]*):?([^/@\s]*)@")
+_USER_INFO = r"://([^/@\s:]*):?([^/@\s]*)@"
 
 
 class Redactor:
@@ -88,7 +88,8 @@ def secret_values(secrets: Any) -> list[str]:
 
 def looks_secret(name: str) -> bool:
     """Return whether a variable, a header or a parameter of this name usually holds a secret."""
-    return _SECRET_NAME.search(name) is not None
+    folded = name.lower().replace("_", "").replace("-", "")
+    return any(word in folded for word in _SECRET_WORDS)
 
 
 def named_secrets(values: Mapping[str, Any]) -> list[str]:
@@ -145,7 +146,7 @@ def url_secrets(url: str) -> list[str]:
     """Return what is secret in an address: its password, and parameters whose names give them away."""
     from urllib.parse import parse_qsl, unquote, urlsplit
 
-    pairs = [match.groups() for match in _USER_INFO.finditer(url)]
+    pairs = [match.groups() for match in re.finditer(_USER_INFO, url)]
     # The two together are what a client sends, in Base64.
     found = [part for user, password in pairs if password for part in (password, f"{user}:{password}")]
     try:
