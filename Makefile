@@ -29,7 +29,7 @@ demo: $(VENV)/.run
 
 test: $(VENV)/.dev
 	tools/need-packages chromium:chromium prometheus-alertmanager:prometheus-alertmanager ssh-keygen:openssh-client
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 soak: $(VENV)/.dev
 	KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/crash/test_random_instants.py -s -o timeout=0

@@ -41,7 +41,8 @@ def test_the_demo_ends_with_a_held_verdict_and_leaves_the_sandbox_down(newcomer:
     assert any("The sandbox is down again" in line for line in screen.visible)
     (folder,) = (newcomer.place / "runs").iterdir()
     assert (folder / "report.html").stat().st_size
-    assert newcomer("status", "--json").json == {"runs": [], "sandbox": {"up": False, "faults": []}}
+    nothing = {"hold": {"on": False}, "runs": [], "locks": [], "sandbox": {"up": False, "faults": []}}
+    assert newcomer("status", "--json").json == nothing
 
 
 def test_ctrl_c_in_the_demo_leaves_the_sandbox_down_too(newcomer: CommandLine) -> None:

@@ -134,7 +134,7 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
             environment=options["environment"],
             config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
             options=engine_options(options),
-            overrides=options["overrides"],
+            overrides=dict(options["overrides"] or ()),
             formats=formats,
         )
         workshop = app.workshop(engine, lifeline)
