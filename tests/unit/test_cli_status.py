@@ -238,6 +238,9 @@ def test_what_cannot_be_undone_of_a_lost_run_is_named_with_6_and_stays_known(
         assert "STILL ON" in answer.out
         assert chaosdrill("status", "--json").json["runs"][0]["lost"] is True
     assert lost.facts()["verdict"]["cleanup"]["state"] == "failed"
+    assert chaosdrill("recover", "c3d4", "--clean", "the machine is gone").code == 0
+    assert chaosdrill("status", "--json").json["runs"] == []
+    assert lost.facts()["recovered"]["clean"] == "the machine is gone"
 
 
 def test_a_lost_run_with_nothing_on_is_brought_to_its_end_by_abort_and_by_recover(

@@ -229,7 +229,8 @@ class _Recovering:
         which = short_name(self.runs[0]["run"]) if len(self.runs) == 1 else "RUN"
         raise StillOn(
             f"{count(len(self.left), 'thing')} may still be on: {names(self.left)}",
-            next_step=f"put it right by hand, then say so: chaosdrill recover {which} --clean TEXT",
+            next_step="end it by hand, or take the system down; then again: chaosdrill recover "
+            f"{which}; or give your word: --clean TEXT",
         )
 
     def _line(self, text: str) -> None:

@@ -83,9 +83,10 @@ def status(as_json: bool) -> None:
     It knows every run of this user, whatever folder it was started in, whoever has a target, and the faults
     of the sandbox.
     """
+    # The target first: a fault is written down before it is on, so its run is known to whoever looks later.
+    taken, held, sandbox = targets.taken(), hold.current(), sandbox_facts()
     now = SystemClock().now()
     found = [situation(run, now) for run in running.live_runs()]
-    taken, held, sandbox = targets.taken(), hold.current(), sandbox_facts()
     if as_json:
         print_json(
             {

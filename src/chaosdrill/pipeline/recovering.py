@@ -103,7 +103,10 @@ def recover(folder: RunFolder, tools: Tools, *, by: str, told: Told = Told()) ->
         recovering = _Recovering(folder, tools, by, facts)
         if facts.get("state") == "sealed":
             return recovering.again(told)
-        return recovering.through(told.request, told.why)
+        found = recovering.through(told.request, told.why)
+        if found.residue and told.clean:
+            return _Recovering(folder, tools, by, folder.facts()).again(told)
+        return found
 
 
 class _Recovering:
