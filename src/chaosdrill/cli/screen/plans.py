@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from chaosdrill.cli.screen.checklists import checklist, summary, would_start
 from chaosdrill.cli.screen.layout import beside, listed, print_json, shown
 from chaosdrill.cli.screen.stream import Stream, stdout
-from chaosdrill.cli.screen.words import clean, fault_words, names
+from chaosdrill.cli.screen.words import clean, fault_words
 from chaosdrill.pipeline import Plan
 from chaosdrill.preflight.gate import Decision
 from chaosdrill.units import format_duration, format_share
 
 if TYPE_CHECKING:
     # Typed only: a plain Chaos Toolkit file never waits for pydantic before it is played.
-    from chaosdrill.model.experiment import BlastRadius, ChaosdrillBlock, SourceSpec
+    from chaosdrill.model.experiment import ChaosdrillBlock, SourceSpec
     from chaosdrill.model.run import PlannedFault
 
 
@@ -31,7 +31,7 @@ def show_plan(plan: Plan, decision: Decision, as_json: bool) -> None:
     sections = [
         ("hypothesis", [clean(block.hypothesis)] if block and block.hypothesis else []),
         ("expected", [clean(block.expected_outcome)] if block and block.expected_outcome else []),
-        ("would hit", [words for fault in plan.planned for words in _fault(fault, block)]),
+        ("would hit", [words for fault in plan.planned for words in _fault(fault)]),
         ("watched", [_source(name, spec) for name, spec in block.signals.items()] if block else []),
         ("criteria", [criterion.sentence() for criterion in block.criteria] if block else []),
         ("aborts when", list(_stops(block)) if block else []),
@@ -52,7 +52,7 @@ def show_preflight(plan: Plan, decision: Decision, as_json: bool) -> None:
         return
     out = stdout()
     _show_head(plan, out)
-    hit = [words for fault in plan.planned for words in _fault(fault, plan.block)]
+    hit = [words for fault in plan.planned for words in _fault(fault)]
     for line in listed("would hit", hit or ["nothing"], out, 13):
         out.line(line)
     out.line()
@@ -91,19 +91,13 @@ def _decided(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _fault(fault: PlannedFault, block: ChaosdrillBlock | None) -> Iterator[str]:
+def _fault(fault: PlannedFault) -> Iterator[str]:
     spec = {"kind": fault.kind, "hit": fault.chosen or [fault.target]}
     yield f"{fault_words(spec)} for {format_duration(fault.duration)}"
     share = len(fault.chosen) / fault.candidates if fault.candidates else 0.0
     of = f"{len(fault.chosen)} of {fault.candidates} ({format_share(round(share, 3))}) of {fault.target}"
-    allowed = _allowed(block.blast_radius) if block else ""
-    yield f"  {of}{allowed}"
-
-
-def _allowed(limit: BlastRadius) -> str:
-    parts = [f"{limit.max_targets}"] if limit.max_targets is not None else []
-    parts += [format_share(limit.max_share)] if limit.max_share is not None else []
-    return f"; the blast radius allows {names(parts)}" if parts else ""
+    # What is allowed stands with the item of the checklist: the policy has a word in it too.
+    yield f"  {of}"
 
 
 def _source(name: str, spec: SourceSpec) -> str:
