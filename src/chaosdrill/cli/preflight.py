@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from chaosdrill.cli.run import engine_options, override_option, play_options
+from chaosdrill.cli.run import override_option, play_options, request_of
 
 
 @click.command()
@@ -34,25 +33,14 @@ def preflight(ctx: click.Context, /, file: str, **options: Any) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from chaosdrill import app
-        from chaosdrill.cli import place
         from chaosdrill.cli.screen.checklists import would_start
         from chaosdrill.cli.screen.plans import show_preflight
         from chaosdrill.errors import Exit
-        from chaosdrill.pipeline import Request, draft, examine, plan
+        from chaosdrill.pipeline import draft, examine, plan
         from chaosdrill.watchdog import line
 
-        request = Request(
-            source=Path(file),
-            home=place.home(ctx.obj["home"]),
-            actor=place.actor(),
-            account=place.account(),
-            environment=options["environment"],
-            config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
-            options=engine_options(options),
-            overrides=options["overrides"],
-        )
         workshop = app.workshop(engine, line.Line())
-        planned = plan(draft(request), workshop)
+        planned = plan(draft(request_of(ctx, file, options)), workshop)
         decision = examine(planned, workshop, sends=options["notify"])
         show_preflight(planned, decision, as_json=options["as_json"])
         return Exit.HELD if would_start(decision) else Exit.REFUSED

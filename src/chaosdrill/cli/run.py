@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from chaosdrill.errors import Refused
+    from chaosdrill.pipeline import Request
 
 FORMATS = ("html", "md", "json", "junit")
 STRATEGIES = ("default", "before-method-only", "after-method-only", "during-method-only", "continuously")
@@ -109,6 +110,26 @@ def run(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> int:
     return min(codes, key=[int(code) for code in PRECEDENCE].index)
 
 
+def request_of(
+    ctx: click.Context, file: str, options: dict[str, Any], formats: Sequence[str] = FORMATS
+) -> Request:
+    """Return what was asked for on the command line, by whom, and where it is to be recorded."""
+    from chaosdrill.cli import place
+    from chaosdrill.pipeline import Request
+
+    return Request(
+        source=Path(file),
+        home=place.home(ctx.obj["home"]),
+        actor=place.actor(),
+        account=place.account(),
+        environment=options["environment"],
+        config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
+        options=engine_options(options),
+        overrides=dict(options["overrides"] or ()),
+        formats=formats,
+    )
+
+
 def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     """Run one experiment and print how it came out; return the exit code. Raises ChaosdrillError."""
     from chaosdrill.ctk.process import started
@@ -122,21 +143,11 @@ def run_one(ctx: click.Context, file: str, options: dict[str, Any]) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from chaosdrill import app
-        from chaosdrill.cli import console, place
+        from chaosdrill.cli import console
         from chaosdrill.cli.interrupts import Interrupts
-        from chaosdrill.pipeline import Request, conduct, draft, examine, plan
+        from chaosdrill.pipeline import conduct, draft, examine, plan
 
-        request = Request(
-            source=Path(file),
-            home=place.home(ctx.obj["home"]),
-            actor=place.actor(),
-            account=place.account(),
-            environment=options["environment"],
-            config=Path(ctx.obj["config"]) if ctx.obj["config"] else None,
-            options=engine_options(options),
-            overrides=dict(options["overrides"] or ()),
-            formats=formats,
-        )
+        request = request_of(ctx, file, options, formats)
         workshop = app.workshop(engine, lifeline)
         if options["dry_run"]:
             from chaosdrill.cli.screen.checklists import would_start
