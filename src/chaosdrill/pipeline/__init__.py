@@ -16,7 +16,7 @@ from chaosdrill.execute.runner import Parts, Runner
 from chaosdrill.execute.sampling import Sampling
 from chaosdrill.execute.unwind import Tell
 from chaosdrill.model.checklist import Clearance
-from chaosdrill.pipeline.clearing import clear, confirm, examine, signals_of
+from chaosdrill.pipeline.clearing import clear, confirm, examine, refuse_when_held, signals_of
 from chaosdrill.pipeline.parts import Draft, Outcome, Plan, Request, Watcher, Workshop
 from chaosdrill.pipeline.planning import draft, plan
 from chaosdrill.pipeline.recording import conclude, judge, open_record, refuse
@@ -118,11 +118,7 @@ def _leave(folder: RunFolder, workshop: Workshop, lock: Lock | None) -> None:
 
 def _lock(plan: Plan, folder: RunFolder, workshop: Workshop) -> Lock:
     """Return the lock on the plan's target, once no hold is on. Raises Refused."""
-    hold = workshop.open_lever(plan.rules.system).hold()
-    if hold is not None:
-        raise Refused(
-            f"not injecting: a hold is on, by {hold.by}: {hold.why}", next_step="see: chaosdrill hold status"
-        )
+    refuse_when_held(plan, workshop)
     owner = Owner(folder.id, str(folder.path), plan.draft.request.actor, os.getpid(), workshop.clock.now())
     return workshop.open_locks(_territory(plan)).take(owner)
 

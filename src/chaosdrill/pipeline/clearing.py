@@ -42,11 +42,9 @@ def clear(plan: Plan, workshop: Workshop, folder: RunFolder, journal: Journal) -
 
     Each item is journalled when it is decided, and run.json has all of them, also when the run is refused.
     """
-    lever = workshop.open_lever(plan.rules.system)
 
     def stop() -> str:
-        hold = lever.hold()
-        return f"a hold is on, by {hold.by}: {hold.why}" if hold is not None else ""
+        return _held(plan, workshop)
 
     def told(finding: Finding) -> None:
         facts: dict[str, Any] = {k: v for k, v in finding.as_json().items() if k != "checks" and v}
@@ -89,9 +87,8 @@ def examine(plan: Plan, workshop: Workshop, *, sends: bool = False) -> Decision:
 
 
 def _blocked(plan: Plan, workshop: Workshop) -> str:
-    hold = workshop.open_lever(plan.rules.system).hold()
-    if hold is not None:
-        return f"a hold is on, by {hold.by}: {hold.why}; see: chaosdrill hold status"
+    if hold := _held(plan, workshop):
+        return f"{hold}; see: chaosdrill hold status"
     held = workshop.open_locks(plan.rules.system).owner() if plan.target is not None else None
     if held is None:
         return ""
@@ -99,6 +96,17 @@ def _blocked(plan: Plan, workshop: Workshop) -> str:
     if stale:
         return f"run {owner.run} of {owner.actor} was lost on this target; look: chaosdrill recover"
     return f"run {owner.run} of {owner.actor} is on this target; see: chaosdrill status"
+
+
+def refuse_when_held(plan: Plan, workshop: Workshop) -> None:
+    """Raise Refused, with who and why, when a hold is on for the plan's system."""
+    if hold := _held(plan, workshop):
+        raise Refused(f"not injecting: {hold}", next_step="see: chaosdrill hold status")
+
+
+def _held(plan: Plan, workshop: Workshop) -> str:
+    hold = workshop.open_lever(plan.rules.system).hold()
+    return f"a hold is on, by {hold.by}: {hold.why}" if hold is not None else ""
 
 
 def confirm(clearance: Clearance, plan: Plan, workshop: Workshop) -> Clearance:
@@ -109,11 +117,7 @@ def confirm(clearance: Clearance, plan: Plan, workshop: Workshop) -> Clearance:
     now = workshop.clock.now()
     if now > clearance.expires:
         raise Refused("not injecting: the clearance has expired", next_step="start again")
-    hold = workshop.open_lever(plan.rules.system).hold()
-    if hold is not None:
-        raise Refused(
-            f"not injecting: a hold is on, by {hold.by}: {hold.why}", next_step="see: chaosdrill hold status"
-        )
+    refuse_when_held(plan, workshop)
     drift = (*clearance.binding.drift(plan.bind(clearance.binding.salt).parts), *_rewritten(plan))
     if drift:
         names = ", ".join(dict.fromkeys(drift))

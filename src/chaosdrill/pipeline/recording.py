@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +138,3 @@ def judge(folder: RunFolder) -> Verdict:
     from chaosdrill.record.evidence import evidence
 
     return verdict.judge(evidence(folder), read_samples(folder.file(SAMPLES)))
-
-
-def remember(folder: RunFolder, facts: Mapping[str, Any]) -> None:
-    """Add facts to run.json while the run is open. Raises RecordUnusable."""
-    folder.update_facts(**facts)
